@@ -1,0 +1,105 @@
+"""A time series on a regular grid: the one input of every forecaster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasting.errors import InvalidSeries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["FloatArray", "TimeSeries"]
+
+FloatArray: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TimeSeries:
+    """Samples at `start`, `start + step`, ...: the value known at each of these moments.
+
+    Attributes:
+        start: Time of the first sample, epoch seconds, a multiple of `step`.
+        step: Distance of two samples in seconds, positive.
+        values: float64, shape (n,), read-only. A missing sample is NaN, never 0; infinities are refused.
+
+    Raises:
+        InvalidSeries: The grid or the values break the above.
+    """
+
+    start: int
+    step: int
+    values: FloatArray
+
+    def __post_init__(self) -> None:
+        if self.step <= 0:
+            raise InvalidSeries(f"step must be a positive number of seconds, not {self.step}")
+        if self.start % self.step:
+            raise InvalidSeries(
+                f"start {self.start} is off the grid: it must be a multiple of the step, {self.step} s, "
+                "so that all replicas look at the same moments"
+            )
+        values = np.array(self.values, dtype=np.float64)
+        if values.ndim != 1:
+            raise InvalidSeries(f"values must have one dimension, not {values.ndim}")
+        if np.isinf(values).any():
+            raise InvalidSeries("values hold an infinity; a sample that is not known is NaN")
+        values.setflags(write=False)
+        object.__setattr__(self, "values", values)
+
+    @classmethod
+    def from_samples(cls, samples: Iterable[tuple[float, float]], *, step: int) -> TimeSeries:
+        """Puts (time, value) pairs on the grid: the last sample within (t - step, t] becomes the one at t.
+
+        Non-finite values become NaN. No pairs give an empty series that starts at 0.
+        """
+        slots: dict[int, float] = {}
+        for time, value in sorted(samples):
+            slots[-int(-time // step)] = value
+        if not slots:
+            return cls(0, step, np.empty(0))
+        first, last = min(slots), max(slots)
+        values = np.full(last - first + 1, np.nan)
+        for slot, value in slots.items():
+            values[slot - first] = value if np.isfinite(value) else np.nan
+        return cls(first * step, step, values)
+
+    def __len__(self) -> int:
+        return int(self.values.shape[0])
+
+    @property
+    def end(self) -> int:
+        """Time of the last sample, epoch seconds; `start - step` for an empty series."""
+        return self.start + (len(self) - 1) * self.step
+
+    @property
+    def known(self) -> int:
+        """How many samples are not missing."""
+        return int(np.count_nonzero(~np.isnan(self.values)))
+
+    def times(self) -> NDArray[np.int64]:
+        """Times of the samples, epoch seconds, shape (n,)."""
+        return self.start + self.step * np.arange(len(self), dtype=np.int64)
+
+    def until(self, time: float) -> TimeSeries:
+        """The samples up to and including `time`: what was known then."""
+        n = max(0, min(len(self), int((time - self.start) // self.step) + 1))
+        return TimeSeries(self.start, self.step, self.values[:n])
+
+    def last(self, n: int) -> TimeSeries:
+        """The last `n` samples, or all if there are fewer."""
+        skip = max(0, len(self) - n)
+        return TimeSeries(self.start + skip * self.step, self.step, self.values[skip:])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TimeSeries):
+            return NotImplemented
+        return (self.start, self.step) == (other.start, other.step) and np.array_equal(
+            self.values, other.values, equal_nan=True
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # arrays do not hash

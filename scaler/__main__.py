@@ -1,0 +1,5 @@
+"""`python -m scaler` is `foresail`."""
+
+from scaler.cli.main import main
+
+raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Deciding: pure functions from a snapshot to the value served, and why."""

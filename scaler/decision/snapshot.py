@@ -1,0 +1,64 @@
+"""What the engine knows of one trigger at one moment: all that a decision needs, and nothing that computes.
+
+Plain floats, no arrays: the edge holds ten thousands of these and imports no numerics.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["Outlook", "Snapshot"]
+
+
+class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+    """The forecast half of a snapshot.
+
+    Attributes:
+        origin: Time of the last sample that the forecast used, epoch seconds.
+        step: Seconds between horizons.
+        forecaster: Name of the method that made it.
+        quantile: The level that `peak` is for.
+        peak: peak[h - 1] is the quantile of the maximum load over the first h steps after origin.
+        bands: For people and metrics: quantile level -> peak over the lead time at the time of making.
+        fitted_at: When the model's parameters were estimated, epoch seconds.
+        highest: The highest load in the history window; the cap is a multiple of it.
+        trusted: The gate's verdict; if False, the forecast is shown but not served.
+        verdict: The gate's reason, or the selection's, in words.
+    """
+
+    origin: int
+    step: int
+    forecaster: str
+    quantile: float
+    peak: tuple[float, ...]
+    bands: dict[str, float] = {}
+    fitted_at: float
+    highest: float
+    trusted: bool = True
+    verdict: str = ""
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one trigger.
+
+    Attributes:
+        trigger: The trigger's id.
+        series: The id of the series behind it; triggers with the same query share one.
+        made_at: Epoch seconds.
+        observed: The newest value that the source gave, as plain KEDA would see it; None before the first.
+        observed_at: When the source gave it, epoch seconds; 0.0 before the first.
+        outlook: The forecast, or None while there is none.
+        note: Why there is no outlook, or what was stepped down to, in words; "" if all is as it should be.
+        error: The source's last error if the last attempt failed, in words; "" otherwise.
+        warning: Something about the signal that the user should know; "" if nothing.
+    """
+
+    trigger: str
+    series: str
+    made_at: float
+    observed: float | None = None
+    observed_at: float = 0.0
+    outlook: Outlook | None = None
+    note: str = ""
+    error: str = ""
+    warning: str = ""

@@ -1,0 +1,1 @@
+"""The engine process: triggers, refresh, fits, snapshots, and the socket to the edge."""

@@ -1,0 +1,145 @@
+"""Everything that can go wrong, in one tree; `scaler.keda.status` maps it to gRPC statuses.
+
+::
+
+    ForesailError
+    ├── InvalidTrigger          a trigger's metadata has problems: all of them, in words
+    ├── InvalidSettings         the settings file or environment has problems: all of them, in words
+    ├── AddressRefused          the address policy does not let this server fetch from there
+    ├── LimitReached            a bound on triggers, streams or sizes is reached
+    ├── ValueUnknown            the load is not known: never answered as 0
+    ├── ValueUnservable         the load is known but no number the HPA can take: negative, not finite, too large
+    ├── EngineLost              the engine process is not there to do what was asked
+    ├── StoreError              the store cannot be read or written
+    └── SourceError             a source did not give the value
+        ├── SourceUnreachable   no connection, a timeout, a broken answer, 429, 5xx: worth another try
+        ├── SourceDenied        401 or 403: the credentials are wrong
+        ├── QueryRejected       the source refuses the query: it is wrong or too expensive
+        ├── NoData              the query has no result, or NaN
+        ├── TooManySeries       the query has several results where one is needed
+        ├── ResponseTooLarge    more bytes than allowed
+        └── ResponseMalformed   not what the source's API promises
+
+Every text stands alone: it names the field or the part, the value, and what would be right. None holds a secret.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "AddressRefused",
+    "EngineLost",
+    "ForesailError",
+    "InvalidSettings",
+    "InvalidTrigger",
+    "LimitReached",
+    "NoData",
+    "QueryRejected",
+    "ResponseMalformed",
+    "ResponseTooLarge",
+    "SourceDenied",
+    "SourceError",
+    "SourceUnreachable",
+    "StoreError",
+    "TooManySeries",
+    "ValueUnknown",
+    "ValueUnservable",
+]
+
+
+class ForesailError(Exception):
+    """Base of all errors of this program."""
+
+
+class _Problems(ForesailError):
+    """Several problems found in one reading, told together."""
+
+    _one = "{}"
+    _many = "{} problems: {}"
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        if len(self.problems) == 1:
+            text = self._one.format(self.problems[0])
+        else:
+            listed = "; ".join(f"({n}) {problem}" for n, problem in enumerate(self.problems, 1))
+            text = self._many.format(len(self.problems), listed)
+        super().__init__(text)
+
+
+class InvalidTrigger(_Problems):
+    """A trigger's metadata cannot be used. Attribute `problems`: one text each."""
+
+    _one = "trigger metadata: {}"
+    _many = "trigger metadata has {} problems: {}"
+
+
+class InvalidSettings(_Problems):
+    """The settings cannot be used. Attribute `problems`: one text each."""
+
+    _one = "settings: {}"
+    _many = "settings have {} problems: {}"
+
+
+class AddressRefused(ForesailError):
+    """The address policy does not let this server fetch from there."""
+
+
+class LimitReached(ForesailError):
+    """A bound on triggers, streams or sizes is reached."""
+
+
+class ValueUnknown(ForesailError):
+    """The load is not known. KEDA gets an error and keeps the replicas, or uses its `fallback`."""
+
+
+class ValueUnservable(ForesailError):
+    """The load is no number that the HPA can take; KEDA would turn it into 0, so it gets an error."""
+
+
+class EngineLost(ForesailError):
+    """The engine process is not there to do what was asked."""
+
+
+class StoreError(ForesailError):
+    """The store cannot be read or written."""
+
+
+class SourceError(ForesailError):
+    """A source did not give the value. Attribute `transient`: the same request may succeed soon."""
+
+    transient = False
+
+
+class SourceUnreachable(SourceError):
+    """No connection, a timeout, a broken answer, 429 or 5xx."""
+
+    transient = True
+
+
+class SourceDenied(SourceError):
+    """The source refuses the credentials."""
+
+
+class QueryRejected(SourceError):
+    """The source refuses the query."""
+
+
+class NoData(SourceError):
+    """The query has no result, or NaN: unknown, never 0."""
+
+
+class TooManySeries(SourceError):
+    """The query has several results where one is needed."""
+
+
+class ResponseTooLarge(SourceError):
+    """The answer is larger than allowed."""
+
+
+class ResponseMalformed(SourceError):
+    """The answer is not what the source's API promises."""

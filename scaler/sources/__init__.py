@@ -1,0 +1,1 @@
+"""Where metrics come from: one protocol, one file per kind of source."""

@@ -1,0 +1,1 @@
+"""What survives a restart: history, fitted models, last-good snapshots."""
