@@ -1,1 +1,21 @@
 """Deciding: pure functions from a snapshot to the value served, and why."""
+
+from scaler.decision.decide import HIGHEST_SERVABLE, decide
+from scaler.decision.decision import Decision, DecisionPolicy, Source
+from scaler.decision.lead_time import ASKING_DELAY, horizon, window
+from scaler.decision.reason import reason
+from scaler.decision.snapshot import Outlook, Snapshot
+
+__all__ = [
+    "ASKING_DELAY",
+    "HIGHEST_SERVABLE",
+    "Decision",
+    "DecisionPolicy",
+    "Outlook",
+    "Snapshot",
+    "Source",
+    "decide",
+    "horizon",
+    "reason",
+    "window",
+]
