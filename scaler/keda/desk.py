@@ -24,10 +24,11 @@ class Desk(Protocol):
         """
         ...
 
-    def peek(self, trigger: TriggerConfig) -> Decision | None:
+    def peek(self, trigger: TriggerConfig, *, follows: bool = False) -> Decision | None:
         """The decision if the trigger is known and its load too; never waits. Counts as a call of the trigger.
 
-        IsActive and GetMetrics of one poll come a few milliseconds apart and get one and the same decision.
+        IsActive comes a millisecond or two after the GetMetrics of the same poll and says `follows=True`: it gets
+        that very decision, even if a new snapshot has arrived in between. GetMetrics and streams leave it out.
 
         Raises:
             ValueUnknown: The trigger is known, its load is not (any more).
@@ -35,7 +36,7 @@ class Desk(Protocol):
         """
         ...
 
-    async def decision(self, trigger: TriggerConfig) -> Decision:
+    async def decision(self, trigger: TriggerConfig, *, follows: bool = False) -> Decision:
         """As `peek`, but registers an unknown trigger and waits a bounded moment for its first value.
 
         Raises:
