@@ -77,6 +77,13 @@ class InvalidTrigger(_Problems):
     _one = "trigger metadata: {}"
     _many = "trigger metadata has {} problems: {}"
 
+    @classmethod
+    def told(cls, text: str) -> InvalidTrigger:
+        """The error whose text another process has told."""
+        error = cls([text])
+        error.args = (text,)
+        return error
+
 
 class InvalidSettings(_Problems):
     """The settings cannot be used. Attribute `problems`: one text each."""

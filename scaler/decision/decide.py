@@ -79,9 +79,7 @@ def _observed(snapshot: Snapshot, policy: DecisionPolicy, now: float) -> tuple[f
             f"older than the {duration(policy.observed_max_age)} that a value is good for{cause}"
         )
     if not math.isfinite(observed) or observed < 0.0:
-        raise ValueUnservable(
-            f"the query gives {observed}: a load is a finite number of at least 0, mend the query"
-        )
+        raise ValueUnservable(f"the query gives {observed}: a load is a finite number of at least 0, mend the query")
     if observed * policy.headroom > HIGHEST_SERVABLE:
         raise ValueUnservable(
             f"the query gives {observed:g}: the HPA cannot count beyond {HIGHEST_SERVABLE:g}, "

@@ -100,8 +100,7 @@ def _rules(spec: object, default: Rules, path: str, problems: list[str]) -> Rule
     window = spec.get("stabilizationWindowSeconds", default.window)
     if not _is_count(window) or not 0 <= window <= _LONGEST_WINDOW:
         problems.append(
-            f"{path}.stabilizationWindowSeconds must be a whole number from 0 to {_LONGEST_WINDOW}, "
-            f"not {window!r}"
+            f"{path}.stabilizationWindowSeconds must be a whole number from 0 to {_LONGEST_WINDOW}, not {window!r}"
         )
         window = default.window
     select = spec.get("selectPolicy", "Max")
@@ -135,9 +134,7 @@ def _policy(spec: object, path: str, problems: list[str]) -> Policy:
     if not _is_count(value) or value < 1:
         problems.append(f"{path}.value must be a whole number of at least 1, not {value!r}")
     if not _is_count(period) or not 1 <= period <= _LONGEST_PERIOD:
-        problems.append(
-            f"{path}.periodSeconds must be a whole number from 1 to {_LONGEST_PERIOD}, not {period!r}"
-        )
+        problems.append(f"{path}.periodSeconds must be a whole number from 1 to {_LONGEST_PERIOD}, not {period!r}")
     return Policy(kind, value, period)  # type: ignore[arg-type]  # not used where a problem was found
 
 
@@ -158,9 +155,5 @@ def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _refuse_unknown(
-    spec: Mapping[str, object], known: tuple[str, ...], path: str, problems: list[str]
-) -> None:
-    problems.extend(
-        f"{path}.{name} is not known; there are {', '.join(known)}" for name in spec if name not in known
-    )
+def _refuse_unknown(spec: Mapping[str, object], known: tuple[str, ...], path: str, problems: list[str]) -> None:
+    problems.extend(f"{path}.{name} is not known; there are {', '.join(known)}" for name in spec if name not in known)

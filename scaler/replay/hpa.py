@@ -96,9 +96,7 @@ class Autoscaler:
         else:
             self._events.use(behavior)
 
-    def sync(
-        self, now: float, usages: Sequence[int | None], *, replicas: int, pods: int, ready: int
-    ) -> Verdict:
+    def sync(self, now: float, usages: Sequence[int | None], *, replicas: int, pods: int, ready: int) -> Verdict:
         """What the HPA does at one sync.
 
         Args:

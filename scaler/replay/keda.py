@@ -21,9 +21,7 @@ class Fallback:
 
     failure_threshold: int
     replicas: int
-    behavior: Literal["static", "currentReplicas", "currentReplicasIfHigher", "currentReplicasIfLower"] = (
-        "static"
-    )
+    behavior: Literal["static", "currentReplicas", "currentReplicasIfHigher", "currentReplicasIfLower"] = "static"
 
     def size(self, current: int) -> int:
         """The size asked for while `current` replicas are there."""

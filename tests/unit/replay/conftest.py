@@ -151,9 +151,7 @@ class _Replay:
                     self._count(index, value, sync)
                 poll = next(polls)
             self._apply_changes(sync.t)
-            verdict = self.hpa.sync(
-                sync.t, self._usages(sync), replicas=sync.spec, pods=sync.pods, ready=sync.ready
-            )
+            verdict = self.hpa.sync(sync.t, self._usages(sync), replicas=sync.spec, pods=sync.pods, ready=sync.ready)
             desired = desired if verdict.failed else verdict.replicas  # a failed sync leaves the status alone
             yield Compared(sync, verdict, desired)
 

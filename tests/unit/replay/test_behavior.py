@@ -76,9 +76,7 @@ def test_everything_given_is_taken() -> None:
         ),
     ],
 )
-def test_a_problem_is_named_with_its_place_and_what_would_be_right(
-    spec: dict[str, object], problem: str
-) -> None:
+def test_a_problem_is_named_with_its_place_and_what_would_be_right(spec: dict[str, object], problem: str) -> None:
     with pytest.raises(InvalidSettings) as raised:
         parse_behavior(spec)
     assert raised.value.problems == (problem,)

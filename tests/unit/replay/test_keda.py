@@ -23,8 +23,7 @@ ZERO = sorted(
 def active(recording: Recording, poll: Poll) -> list[bool | None]:
     thresholds = [float(trigger["metadata"]["activation"]) for trigger in recording.triggers]
     return [
-        None if value is None else value > threshold
-        for value, threshold in zip(poll.values, thresholds, strict=True)
+        None if value is None else value > threshold for value, threshold in zip(poll.values, thresholds, strict=True)
     ]
 
 
@@ -51,11 +50,7 @@ def test_kedas_polls_wake_and_put_to_sleep_as_recorded(
         before = changes[bisect_right(times, poll.t) - 1][1]
         after = keda.poll(poll.t, active(recording, poll), before)
         # a watch event arrives up to 65 ms after the answer; the HPA's own rescales are left to it
-        seen = [
-            spec
-            for t, spec in changes
-            if poll.t < t < poll.t + 0.1 and not any(h < t < h + 0.1 for h in by_hpa)
-        ]
+        seen = [spec for t, spec in changes if poll.t < t < poll.t + 0.1 and not any(h < t < h + 0.1 for h in by_hpa)]
         assert seen == ([] if after == before else [after]), f"poll at {poll.t}"
         explained += after != before
     written_by_keda = [t for t in times[1:] if not any(h < t < h + 0.1 for h in by_hpa)]

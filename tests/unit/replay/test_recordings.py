@@ -25,10 +25,7 @@ NAMES = sorted(path.stem for path in (Path(__file__).parents[2] / "data" / "hpa"
 def test_all_recordings_are_here(recordings: dict[str, Recording]) -> None:
     assert len(recordings) == 120
     assert sum(len(recording.syncs) for recording in recordings.values()) == 8888
-    assert (
-        sum(sync.rescaled_to is not None for recording in recordings.values() for sync in recording.syncs)
-        == 615
-    )
+    assert sum(sync.rescaled_to is not None for recording in recordings.values() for sync in recording.syncs) == 615
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -49,9 +46,7 @@ def legacy_window_never_scales_up(patch: pytest.MonkeyPatch) -> None:
 
     def wrong(self: Autoscaler, now: float, proposed: int, replicas: int, memory: Recommendations) -> Verdict:
         verdict = right(self, now, proposed, replicas, memory)
-        chased = (
-            self._spec.behavior is None and verdict.stabilised and verdict.replicas > replicas >= proposed
-        )
+        chased = self._spec.behavior is None and verdict.stabilised and verdict.replicas > replicas >= proposed
         return verdict._replace(replicas=replicas) if chased else verdict
 
     patch.setattr(Autoscaler, "_normalised", wrong)
@@ -147,16 +142,12 @@ def recommendation_remembered_after_limits(patch: pytest.MonkeyPatch) -> None:
 
 
 def failed_metric_ignored_on_the_way_down(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(
-        hpa, "combined", lambda sizes, _: max((size for size in sizes if size is not None), default=None)
-    )
+    patch.setattr(hpa, "combined", lambda sizes, _: max((size for size in sizes if size is not None), default=None))
 
 
 def windows_a_sync_longer(patch: pytest.MonkeyPatch) -> None:
     highest, held = Recommendations.highest, Recommendations.held
-    patch.setattr(
-        Recommendations, "highest", lambda self, now, size, window: highest(self, now, size, window + 15)
-    )
+    patch.setattr(Recommendations, "highest", lambda self, now, size, window: highest(self, now, size, window + 15))
     patch.setattr(
         Recommendations,
         "held",

@@ -1,0 +1,63 @@
+# The two commands that matter: `make run` and `make test`. Both set up everything they need.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+FOR    ?= 60s
+TRACES ?= tests/data/traces
+PROTO  := proto/externalscaler.proto
+
+# one thread per numeric library: fits are many and small, and figures must not depend on the machine's cores
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check lint types imports generated format proto docs bench clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.ready ## make the virtual environment with everything in it
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); .ci/need python3-venv; $(PYTHON) -m venv $(VENV); }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+run: setup ## the main job on the embedded default: a demo workload, the server, and KEDA's side of it
+	$(BIN)/foresail demo --for $(FOR)
+
+test: setup ## all tests, against a real Prometheus, gRPC channel and SQLite file
+	.ci/need prometheus chromium
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: lint types imports generated ## formatter, linter, types, import rules, generated code and pages
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/mypy
+
+imports: setup
+	$(BIN)/lint-imports
+
+generated: setup
+	.ci/regenerated $(BIN)
+
+format: setup ## let the formatter and the linter mend what they can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+proto: setup ## regenerate scaler/pb from proto/
+	.ci/protoc $(BIN) .
+
+docs: setup ## regenerate docs/reference from the declarations
+	$(BIN)/python -m scaler.reference --write
+
+bench: setup ## measure the hot paths
+	$(BIN)/python -m pytest tests/bench -m bench -s
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

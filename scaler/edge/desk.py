@@ -1,0 +1,214 @@
+"""From a call to a decision, out of memory: what the gRPC servicer and the HTTP side ask.
+
+Filled by messages of the engine, wherever that runs: behind a socket, or in this process (`foresail demo`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from scaler.decision import DecisionPolicy, decide
+from scaler.edge.entry import Entry
+from scaler.engine.messages import Evicted, Refused, Register, Update
+from scaler.errors import ValueUnknown
+from scaler.trigger import parse_trigger
+from scaler.words import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from scaler.decision import Decision, Snapshot
+    from scaler.engine.messages import FromEngine, ToEngine
+    from scaler.settings import Settings
+    from scaler.trigger import TriggerConfig
+
+__all__ = ["TriggerDesk"]
+
+_PAIR = 1.0  # seconds within which IsActive belongs to the GetMetrics before it; KEDA leaves 1-2 ms between them
+_LOOK_AGAIN = 15.0  # seconds after which a decision may have changed by the passing of time alone
+
+
+class TriggerDesk:
+    """Implements `scaler.keda.desk.Desk`. Used from one event loop only."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        tell: Callable[[ToEngine], None],
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Args:
+        settings: Ages, waits and bounds.
+        tell: Gives a message to the engine; never blocks, never raises.
+        clock: Epoch seconds.
+        monotonic: Seconds that only grow: how long ago something was, whatever the clock does.
+        """
+        self._settings = settings
+        self._tell = tell
+        self._clock = clock
+        self._monotonic = monotonic
+        self._parsed: OrderedDict[tuple[str, str, frozenset[tuple[str, str]]], TriggerConfig] = OrderedDict()
+        self._calls: dict[str, Register] = {}  # trigger id -> the call as it came, for the engine
+        self._entries: dict[str, Entry] = {}
+        self._stored: dict[str, Snapshot] = {}  # of triggers that were not called since the start
+        self._called: set[str] = set()
+
+    # --- what calls ask --------------------------------------------------------------------
+
+    def trigger(self, namespace: str, name: str, metadata: Mapping[str, str]) -> TriggerConfig:
+        """The parsed metadata, cached by content. Raises InvalidTrigger."""
+        content = (namespace, name, frozenset(metadata.items()))
+        config = self._parsed.get(content)
+        if config is None:
+            config = parse_trigger(namespace=namespace, name=name, metadata=metadata)
+            self._parsed[content] = config
+            self._calls[config.key.id] = Register(config.key.id, namespace, name, dict(metadata))
+            if len(self._parsed) > self._settings.max_triggers:
+                _, oldest = self._parsed.popitem(last=False)
+                if oldest.key.id not in self._entries:
+                    self._calls.pop(oldest.key.id, None)
+        return config
+
+    def peek(self, trigger: TriggerConfig, *, follows: bool = False) -> Decision | None:
+        """The decision if the trigger and its load are known; None if a moment's wait may bring it."""
+        entry = self._entries.get(trigger.key.id)
+        if entry is None:
+            return None
+        self._called.add(trigger.key.id)
+        if not entry.registered:
+            self._register(entry)
+        if entry.refusal is not None:
+            self._refuse(entry)
+        return self._decide(entry, follows=follows)
+
+    async def decision(self, trigger: TriggerConfig, *, follows: bool = False) -> Decision:
+        """As `peek`, but registers an unknown trigger and waits a bounded moment for its first value."""
+        entry = self._entries.get(trigger.key.id) or self._open(trigger)
+        deadline = asyncio.get_running_loop().time() + self._settings.first_answer_wait
+        while True:
+            updated = entry.updated
+            decision = self.peek(trigger, follows=follows)
+            if decision is not None:
+                return decision
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await updated.wait()
+            except TimeoutError:
+                raise ValueUnknown(
+                    f"the load is not known yet: the source has not answered within "
+                    f"{duration(self._settings.first_answer_wait)} of the trigger's first call; it is asked on"
+                ) from None
+
+    async def changed(self, trigger: TriggerConfig) -> None:
+        """Returns when the trigger's decision may have changed: a new snapshot, or time."""
+        entry = self._entries.get(trigger.key.id) or self._open(trigger)
+        try:
+            async with asyncio.timeout(_LOOK_AGAIN):
+                await entry.updated.wait()
+        except TimeoutError:
+            return
+
+    def _decide(self, entry: Entry, *, follows: bool) -> Decision | None:
+        now = self._monotonic()
+        if follows and entry.decision is not None and now - entry.decided_at <= _PAIR:
+            return entry.decision
+        snapshot = entry.snapshot
+        if snapshot is None or (snapshot.observed is None and not snapshot.error):
+            return None
+        entry.decision = None
+        entry.decision = decide(snapshot, entry.policy, now=self._clock())
+        entry.decided_at = now
+        return entry.decision
+
+    def _open(self, trigger: TriggerConfig) -> Entry:
+        entry = Entry(config=trigger, policy=_policy(trigger, self._settings))
+        entry.snapshot = self._stored.pop(trigger.key.id, None)
+        self._entries[trigger.key.id] = entry
+        self._register(entry)
+        return entry
+
+    def _register(self, entry: Entry) -> None:
+        call = self._calls.get(entry.config.key.id)
+        if call is not None:
+            entry.registered = True
+            self._tell(call)
+
+    def _refuse(self, entry: Entry) -> None:
+        """Raises the engine's refusal; asks anew when it is old, for settings and limits change."""
+        if self._monotonic() - entry.refused_at > _LOOK_AGAIN:
+            entry.refused_at = self._monotonic()
+            self._register(entry)
+        if entry.refusal is not None:
+            raise entry.refusal
+
+    # --- what the engine tells -------------------------------------------------------------
+
+    def apply(self, message: FromEngine) -> None:
+        """Takes up a message of the engine."""
+        if isinstance(message, Update):
+            for snapshot in message.snapshots:
+                self._update(snapshot)
+        elif isinstance(message, Refused):
+            entry = self._entries.get(message.trigger)
+            if entry is not None:
+                entry.refuse(message.refusal, at=self._monotonic())
+        elif isinstance(message, Evicted):
+            for trigger_id in message.triggers:
+                self._forget(trigger_id)
+
+    def _update(self, snapshot: Snapshot) -> None:
+        entry = self._entries.get(snapshot.trigger)
+        if entry is None:
+            self._stored[snapshot.trigger] = snapshot
+            return
+        entry.update(snapshot)
+
+    def _forget(self, trigger_id: str) -> None:
+        """Lets go of an idle trigger, unless a call has just come: then it is registered anew."""
+        entry = self._entries.get(trigger_id)
+        if entry is None:
+            return
+        if trigger_id in self._called:
+            entry.registered = False
+            return
+        del self._entries[trigger_id]
+        self._calls.pop(trigger_id, None)
+        self._parsed = OrderedDict((k, v) for k, v in self._parsed.items() if v.key.id != trigger_id)
+
+    def take_called(self) -> list[str]:
+        """The triggers called since the last time this was asked."""
+        called, self._called = self._called, set()
+        return sorted(called)
+
+    def register_all(self) -> None:
+        """Tells a new engine of every trigger that is in use."""
+        for entry in self._entries.values():
+            self._register(entry)
+
+    def entries(self) -> Iterable[Entry]:
+        """All triggers in use, for telemetry and explanations."""
+        return self._entries.values()
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The clock that decisions are made by."""
+        return self._clock
+
+
+def _policy(trigger: TriggerConfig, settings: Settings) -> DecisionPolicy:
+    return DecisionPolicy(
+        threshold=trigger.threshold,
+        activation_threshold=trigger.activation_threshold,
+        lead_time=trigger.lead_time,
+        headroom=trigger.headroom,
+        max_factor=trigger.max_factor,
+        max_rise=trigger.max_rise,
+        observe_only=trigger.mode == "observe",
+        observed_max_age=settings.observed_max_age,
+        forecast_max_age=settings.forecast_max_age,
+    )

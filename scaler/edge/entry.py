@@ -1,0 +1,49 @@
+"""One trigger in the edge's memory."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from scaler import errors
+
+if TYPE_CHECKING:
+    from scaler.decision import Decision, DecisionPolicy, Snapshot
+    from scaler.engine.messages import Refusal
+    from scaler.trigger import TriggerConfig
+
+__all__ = ["Entry"]
+
+_REFUSALS = {cls.__name__: cls for cls in (errors.AddressRefused, errors.LimitReached)}
+
+
+@dataclass(slots=True, kw_only=True)
+class Entry:
+    """A trigger in use: what its user wants, what is known of it, what was last decided."""
+
+    config: TriggerConfig
+    policy: DecisionPolicy
+    registered: bool = False
+    snapshot: Snapshot | None = None
+    refusal: errors.ForesailError | None = None
+    refused_at: float = 0.0  # monotonic
+    decision: Decision | None = None
+    decided_at: float = 0.0  # monotonic
+    updated: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def update(self, snapshot: Snapshot) -> None:
+        """A new snapshot replaces the one before; whoever waits is woken."""
+        self.snapshot, self.refusal = snapshot, None
+        self._wake()
+
+    def refuse(self, refusal: Refusal, *, at: float) -> None:
+        """The engine does not take this trigger."""
+        known = _REFUSALS.get(refusal.error)
+        self.refusal = known(refusal.text) if known else errors.InvalidTrigger.told(refusal.text)
+        self.refused_at = at
+        self._wake()
+
+    def _wake(self) -> None:
+        waiting, self.updated = self.updated, asyncio.Event()
+        waiting.set()

@@ -1,0 +1,147 @@
+"""The engine process: started, listened to, restarted when it dies, stopped with the edge."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import socket
+from typing import TYPE_CHECKING
+
+from scaler.engine.frames import FrameReader, encode_frame
+from scaler.engine.messages import Ask, Called, FromEngine, Reply
+from scaler.errors import EngineLost
+from scaler.words import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from scaler.edge.desk import TriggerDesk
+    from scaler.engine.messages import ToEngine
+
+__all__ = ["EngineLink"]
+
+_FIRST_PAUSE = 0.2  # seconds before an engine that died is started again; doubles while it keeps dying
+_LONGEST_PAUSE = 15.0
+_STEADY = 60.0  # seconds after which an engine counts as steady, and the pause starts anew
+_TELL_CALLED = 5.0
+_STOP_WITHIN = 10.0
+
+
+class EngineLink:
+    """Runs one engine process at a time. The edge answers from its snapshots whether or not one is there."""
+
+    def __init__(
+        self,
+        *,
+        command: Sequence[str],
+        configuration: bytes,
+        on_lost: Callable[[str], None],
+    ) -> None:
+        """Args:
+        command: What to run; the number of the socket's file descriptor is added at the end.
+        configuration: The first frame sent to every engine.
+        on_lost: Told when an engine was lost, with the reason in words.
+        """
+        self._command = list(command)
+        self._configuration = configuration
+        self._on_lost = on_lost
+        self._writer: asyncio.StreamWriter | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._numbers = itertools.count(1)
+        self._asked: dict[int, asyncio.Future[bytes]] = {}
+
+    @property
+    def alive(self) -> bool:
+        """Whether an engine is connected."""
+        return self._writer is not None
+
+    def tell(self, message: ToEngine) -> None:
+        """Gives a message to the engine; it is lost when there is none, a new engine is told everything anew."""
+        if self._writer is not None:
+            self._writer.write(encode_frame(message))
+
+    async def ask(self, what: str, *, within: float) -> bytes:
+        """The engine's answer to a question.
+
+        Raises:
+            EngineLost: There is no engine, or it does not answer within that many seconds.
+        """
+        if self._writer is None:
+            raise EngineLost("the engine process is being started again: what it knows is not available now")
+        number = next(self._numbers)
+        answer = self._asked[number] = asyncio.get_running_loop().create_future()
+        self.tell(Ask(number, what))
+        try:
+            async with asyncio.timeout(within):
+                return await answer
+        except TimeoutError:
+            raise EngineLost(f"the engine process did not answer within {duration(within)}") from None
+        finally:
+            del self._asked[number]
+
+    async def run(self, desk: TriggerDesk) -> None:
+        """Keeps an engine running and the desk filled, until cancelled."""
+        loop = asyncio.get_running_loop()
+        pause = _FIRST_PAUSE
+        while True:
+            began = loop.time()
+            try:
+                reason = await self._run_once(desk)
+            except (OSError, EngineLost) as error:
+                reason = str(error)
+            self._on_lost(reason)
+            pause = _FIRST_PAUSE if loop.time() - began > _STEADY else min(_LONGEST_PAUSE, pause * 2)
+            await asyncio.sleep(pause)
+
+    async def _run_once(self, desk: TriggerDesk) -> str:
+        """Starts an engine and serves it until it is gone; the reason why it went."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = process = await asyncio.create_subprocess_exec(
+                *self._command,
+                str(theirs.fileno()),
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+            )
+        reader, writer = await asyncio.open_connection(sock=ours)
+        called = asyncio.create_task(self._tell_called(desk))
+        try:
+            writer.write(self._configuration)
+            self._writer = writer
+            desk.register_all()
+            await self._listen(reader, desk)
+        finally:
+            self._writer = None
+            called.cancel()
+            writer.close()
+            await _stop(process)
+        return f"the engine process ended (exit {process.returncode})"
+
+    async def _listen(self, reader: asyncio.StreamReader, desk: TriggerDesk) -> None:
+        frames: FrameReader[FromEngine] = FrameReader(reader, FromEngine)
+        while (message := await frames.read()) is not None:
+            if isinstance(message, Reply):
+                answer = self._asked.get(message.number)
+                if answer is not None and not answer.done():
+                    answer.set_result(message.data)
+            else:
+                desk.apply(message)
+
+    async def _tell_called(self, desk: TriggerDesk) -> None:
+        while True:
+            await asyncio.sleep(_TELL_CALLED)
+            called = desk.take_called()
+            if called:
+                self.tell(Called(called))
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    """Lets the engine end by itself (its socket is closed), then makes it."""
+    try:
+        async with asyncio.timeout(_STOP_WITHIN):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

@@ -1,0 +1,301 @@
+"""The engine: keeps the series of all triggers fresh and their forecasts made, and publishes snapshots.
+
+One loop, a timetable, and bounded work: every distinct series is observed every few seconds, extended and
+forecast at every step of its grid, fitted every few hours. Nothing here waits on anything but sources, the
+store's thread and the fit pool, each with a bound. Time comes in as a callable, so tests have their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from scaler.decision import Snapshot
+from scaler.engine.history import History
+from scaler.engine.messages import Evicted, Refusal, Refused, Update
+from scaler.engine.outlook import snapshot
+from scaler.engine.state import SeriesState, TriggerState
+from scaler.engine.timetable import Timetable
+from scaler.errors import AddressRefused, InvalidTrigger, LimitReached
+from scaler.trigger import parse_trigger
+from scaler.words import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from scaler.engine.modelling import Modelling
+    from scaler.engine.persistence import Persistence
+    from scaler.engine.refresh import Refresh
+    from scaler.settings import Settings
+    from scaler.sources.base import MetricSource, SourceSpec
+    from scaler.trigger import TriggerConfig
+
+__all__ = ["Engine"]
+
+_Job: TypeAlias = tuple[str, str]  # what to do, and the series it is for ("" for housekeeping)
+
+_FLUSH_EVERY = 2.0  # seconds between writes of what is pending
+_EVICT_EVERY = 30.0
+_FORGET_EVERY = 3600.0
+
+
+class Engine:
+    """Call `register` and `called` as calls come in, run `run` as a task, read what it publishes."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        open_source: Callable[[SourceSpec], MetricSource],
+        refresh: Refresh,
+        modelling: Modelling,
+        persistence: Persistence,
+        publish: Callable[[Update | Refused | Evicted], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._open_source = open_source
+        self._refresh = refresh
+        self._modelling = modelling
+        self._persistence = persistence
+        self._publish = publish
+        self._clock = clock
+        self._series: dict[str, SeriesState] = {}
+        self._series_of: dict[str, SeriesState] = {}  # trigger id -> its series
+        self._stored: dict[str, Snapshot] = {}  # last-good snapshots of triggers that were not called yet
+        self._timetable: Timetable[_Job] = Timetable()
+        self._running: set[asyncio.Task[None]] = set()
+        self._woken = asyncio.Event()
+
+    # --- what the edge tells ---------------------------------------------------------------
+
+    def register(self, *, trigger_id: str, namespace: str, name: str, metadata: Mapping[str, str]) -> None:
+        """Takes up a trigger, or publishes why it does not."""
+        try:
+            config = parse_trigger(namespace=namespace, name=name, metadata=metadata)
+            self._take_up(config)
+        except (InvalidTrigger, AddressRefused, LimitReached) as error:
+            self._publish(Refused(trigger_id, Refusal(type(error).__name__, str(error))))
+
+    def called(self, trigger_ids: Iterable[str]) -> None:
+        """These triggers are in use."""
+        now = self._clock()
+        for trigger_id in trigger_ids:
+            series = self._series_of.get(trigger_id)
+            if series is not None:
+                series.triggers[trigger_id].called_at = now
+
+    def _take_up(self, config: TriggerConfig) -> None:
+        now = self._clock()
+        if config.key.id in self._series_of:
+            self.called([config.key.id])
+            self._publish_series(self._series_of[config.key.id])
+            return
+        if len(self._series_of) >= self._settings.max_triggers:
+            raise LimitReached(
+                f"this server already keeps {plural(len(self._series_of), 'trigger')}, its setting max_triggers: "
+                "raise it, or run another release of the scaler for some namespaces"
+            )
+        series = self._series.get(config.series_id)
+        if series is None:
+            series = self._open_series(config)
+        series.history.capacity = max(series.history.capacity, _capacity(config))
+        state = TriggerState(config=config, called_at=now)
+        series.triggers[config.key.id] = state
+        self._series_of[config.key.id] = series
+        self._warm(series, config.key.id)
+        if series.loaded:
+            self._modelling.forecast(series)
+            self._publish_series(series)
+            self._start(("fit", series.id))
+
+    def _warm(self, series: SeriesState, trigger_id: str) -> None:
+        """Until the source answers, the load is what the store last knew, with its age."""
+        stored = self._stored.pop(trigger_id, None)
+        if stored is not None and series.observed is None:
+            series.observed, series.observed_at = stored.observed, stored.observed_at
+
+    def _open_series(self, config: TriggerConfig) -> SeriesState:
+        spec = config.source_spec() if not config.source else self._named_source(config.source)
+        series = SeriesState(
+            id=config.series_id,
+            query=config.query,
+            step=config.step,
+            source=self._open_source(spec),
+            history=History(step=config.step, capacity=_capacity(config)),
+        )
+        self._series[series.id] = series
+        self._start(("first", series.id))
+        return series
+
+    def _named_source(self, name: str) -> SourceSpec:
+        spec = self._settings.sources.get(name)
+        if spec is None:
+            known = ", ".join(sorted(self._settings.sources)) or "none"
+            raise InvalidTrigger([f"source: no source named {name!r} in the settings of the server (known: {known})"])
+        return spec
+
+    # --- the loop --------------------------------------------------------------------------
+
+    async def warm_start(self) -> None:
+        """Publishes the last-good snapshots of the store: the first answers need no source."""
+        for trigger_id, data in await self._persistence.snapshots():
+            with contextlib.suppress(msgspec.MsgspecError):  # written by another version: the source will tell
+                self._stored[trigger_id] = msgspec.msgpack.decode(data, type=Snapshot)
+        if self._stored:
+            self._publish(Update(list(self._stored.values())))
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        now = self._clock()
+        for job, every in (("flush", _FLUSH_EVERY), ("evict", _EVICT_EVERY), ("forget", _FORGET_EVERY)):
+            self._timetable.set((job, ""), now + every)
+        try:
+            while True:
+                self.start_due()
+                due = self._timetable.next_due()
+                wait = None if due is None else max(0.0, due - self._clock())
+                self._woken.clear()
+                try:
+                    await asyncio.wait_for(self._woken.wait(), wait)
+                except TimeoutError:
+                    continue
+        finally:
+            for task in self._running:
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    def start_due(self) -> None:
+        """Starts the jobs that are due now."""
+        for job in self._timetable.pop_due(self._clock()):
+            self._start(job)
+
+    async def settle(self) -> None:
+        """Returns when no job is under way."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    def _start(self, job: _Job) -> None:
+        task = asyncio.create_task(self._do(job), name=" ".join(job))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _do(self, job: _Job) -> None:
+        kind, series_id = job
+        series = self._series.get(series_id)
+        if series is not None:
+            await self._on_series(kind, series)
+        elif not series_id:
+            await self._housekeeping(kind)
+        self._woken.set()
+
+    async def _on_series(self, kind: str, series: SeriesState) -> None:
+        if kind == "first":
+            await self._first(series)
+        elif kind == "observe":
+            await self._refresh.observe(series)
+            self._publish_series(series)
+            self._schedule_observe(series)
+        elif kind == "step":
+            await self._step(series)
+            self._schedule_step(series)
+        elif kind == "fit":
+            await self._modelling.fit_due(series)
+            self._publish_series(series)
+
+    async def _first(self, series: SeriesState) -> None:
+        """First sight of a series: its load at once, then its past from the store and the source, then a model."""
+
+        async def observe() -> None:
+            await self._refresh.observe(series)
+            self._publish_series(series)
+
+        async def recall() -> None:
+            await self._refresh.recall(series)
+            await self._modelling.recall(series)
+            self._publish_series(series)
+
+        await asyncio.gather(observe(), recall())
+        self._schedule_observe(series)
+        await self._step(series)
+        self._schedule_step(series)
+
+    async def _step(self, series: SeriesState) -> None:
+        if await self._refresh.extend(series):
+            self._modelling.forecast(series)
+            self._publish_series(series)
+        if self._modelling.fit_is_due(series):
+            self._start(("fit", series.id))
+
+    def _schedule_observe(self, series: SeriesState) -> None:
+        if series.id in self._series:
+            self._timetable.set(("observe", series.id), self._refresh.next_observe(series))
+
+    def _schedule_step(self, series: SeriesState) -> None:
+        if series.id in self._series:
+            self._timetable.set(("step", series.id), self._refresh.next_step(series))
+
+    # --- housekeeping ----------------------------------------------------------------------
+
+    async def _housekeeping(self, kind: str) -> None:
+        now = self._clock()
+        if kind == "flush":
+            await self._persistence.flush(now=now)
+            self._timetable.set((kind, ""), self._clock() + _FLUSH_EVERY)
+        elif kind == "evict":
+            self._evict(now)
+            self._timetable.set((kind, ""), now + _EVICT_EVERY)
+        elif kind == "forget":
+            before = now - self._settings.history_retention
+            await self._persistence.forget(samples_before=int(before), snapshots_before=before)
+            self._timetable.set((kind, ""), now + _FORGET_EVERY)
+
+    def _evict(self, now: float) -> None:
+        """Lets go of triggers that nobody calls; their history stays in the store."""
+        idle = [
+            (series, trigger_id)
+            for series in self._series.values()
+            for trigger_id, trigger in series.triggers.items()
+            if now - trigger.called_at > self._settings.idle_after
+        ]
+        for series, trigger_id in idle:
+            del series.triggers[trigger_id]
+            del self._series_of[trigger_id]
+            if not series.triggers:
+                del self._series[series.id]
+                self._timetable.drop(("observe", series.id))
+                self._timetable.drop(("step", series.id))
+        if idle:
+            self._publish(Evicted([trigger_id for _, trigger_id in idle]))
+
+    def _publish_series(self, series: SeriesState) -> None:
+        """Snapshots of all triggers of the series, to the edge and to the store."""
+        now = self._clock()
+        made = [
+            snapshot(series, trigger, now=now, forecast_max_age=self._settings.forecast_max_age)
+            for trigger in series.triggers.values()
+        ]
+        for one in made:
+            if one.observed is not None and not one.error:
+                self._persistence.add_snapshot(one.trigger, msgspec.msgpack.encode(one))
+        if made:
+            self._publish(Update(made))
+
+    # --- for telemetry ---------------------------------------------------------------------
+
+    @property
+    def series_count(self) -> int:
+        """Distinct series kept fresh."""
+        return len(self._series)
+
+    @property
+    def trigger_count(self) -> int:
+        """Triggers taken up."""
+        return len(self._series_of)
+
+
+def _capacity(config: TriggerConfig) -> int:
+    return int(config.history_window // config.step) + 1

@@ -1,0 +1,64 @@
+"""The recent past of one series in memory: grows at the end, forgets at the front."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from forecasting.series import TimeSeries
+
+__all__ = ["History"]
+
+
+class History:
+    """Up to `capacity` samples on a grid; appending one costs no copy of the rest."""
+
+    def __init__(self, *, step: int, capacity: int) -> None:
+        self.step = step
+        self.capacity = capacity
+        self._buffer = np.empty(0)
+        self._size = 0
+        self._end = 0  # time of the last sample
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def end(self) -> int:
+        """Time of the last sample, epoch seconds; 0 while there is none."""
+        return self._end
+
+    def extend(self, new: TimeSeries) -> None:
+        """Adds samples after the last; those at or before it are left as they are, a gap becomes NaN."""
+        if len(new) == 0 or (self._size and new.end <= self._end):
+            return
+        if not self._size:
+            values = new.values
+        else:
+            gap = (new.start - self._end) // self.step - 1
+            values = new.values[-gap:] if gap < 0 else np.concatenate([np.full(gap, np.nan), new.values])
+        values = values[-self.capacity :]
+        self._make_room(len(values))
+        self._buffer[self._size : self._size + len(values)] = values
+        self._size += len(values)
+        self._end = new.end
+
+    def _make_room(self, count: int) -> None:
+        """Lets go of what falls out at the front; moves the rest only once in a quarter of the capacity."""
+        if self._size + count <= len(self._buffer):
+            return
+        keep = min(self._size, self.capacity - count)
+        grown = np.empty(min(keep + count + max(64, self.capacity // 4), self.capacity + self.capacity // 4 + 64))
+        grown[:keep] = self._buffer[self._size - keep : self._size]
+        self._buffer, self._size = grown, keep
+
+    def last(self, count: int | None = None) -> TimeSeries:
+        """The last `count` samples (all within the capacity if None) as a TimeSeries of their own."""
+        size = min(self._size, self.capacity if count is None else count)
+        start = self._end - (size - 1) * self.step if size else 0
+        return TimeSeries(start, self.step, self._buffer[self._size - size : self._size])
+
+    def highest(self) -> float:
+        """The highest known value; 0.0 if none is known."""
+        values = self._buffer[max(0, self._size - self.capacity) : self._size]
+        known = values[~np.isnan(values)]
+        return float(known.max()) if len(known) else 0.0

@@ -1,0 +1,137 @@
+"""What edge, engine and fit workers say to each other: typed MessagePack frames, no pickle."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from scaler.decision.snapshot import Snapshot
+
+__all__ = [
+    "Ask",
+    "Called",
+    "Evicted",
+    "FitDone",
+    "FitRequest",
+    "FitStarted",
+    "FromEngine",
+    "FromWorker",
+    "Refusal",
+    "Refused",
+    "Register",
+    "Reply",
+    "Rung",
+    "ToEngine",
+    "Update",
+]
+
+
+class _Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Base: messages tell themselves apart by their class name."""
+
+
+# --- edge to engine -------------------------------------------------------------------------
+
+
+class Register(_Message, frozen=True):
+    """A trigger that the edge has not seen: its call as KEDA made it. The metadata may hold secrets."""
+
+    trigger: str
+    namespace: str
+    name: str
+    metadata: dict[str, str]
+
+
+class Called(_Message, frozen=True):
+    """These triggers were called since the last message of this kind: they are not idle."""
+
+    triggers: list[str]
+
+
+class Ask(_Message, frozen=True):
+    """A question that wants a Reply with the same number: `metrics`, the engine's exposition page."""
+
+    number: int
+    what: str
+
+
+ToEngine: TypeAlias = Register | Called | Ask
+
+
+# --- engine to edge -------------------------------------------------------------------------
+
+
+class Update(_Message, frozen=True):
+    """New snapshots."""
+
+    snapshots: list[Snapshot]
+
+
+class Refusal(msgspec.Struct, frozen=True, array_like=True):
+    """Why the engine does not take a trigger: the error's class name and its text."""
+
+    error: str
+    text: str
+
+
+class Refused(_Message, frozen=True):
+    """The engine does not take this trigger."""
+
+    trigger: str
+    refusal: Refusal
+
+
+class Evicted(_Message, frozen=True):
+    """These triggers were idle and are not kept up any more: register them again when they are called."""
+
+    triggers: list[str]
+
+
+class Reply(_Message, frozen=True):
+    """The answer to an Ask."""
+
+    number: int
+    data: bytes
+
+
+FromEngine: TypeAlias = Update | Refused | Evicted | Reply
+
+
+# --- engine to worker and back --------------------------------------------------------------
+
+
+class Rung(msgspec.Struct, frozen=True, array_like=True):
+    """One step of the ladder: a forecaster and its parameters, as texts."""
+
+    forecaster: str
+    parameters: dict[str, str] = {}
+
+
+class FitRequest(msgspec.Struct, frozen=True, array_like=True):
+    """Fit the first rung of the ladder that can be fitted to this series."""
+
+    ladder: list[Rung]
+    start: int
+    step: int
+    values: bytes  # float64, little endian
+    horizon: int
+    levels: list[float]
+
+
+class FitStarted(_Message, frozen=True):
+    """The worker starts on this rung: who is to blame if it never comes back."""
+
+    rung: int
+
+
+class FitDone(_Message, frozen=True):
+    """The ladder is climbed down to `rung`, or has no rung left (-1). `failures`: one text per rung passed."""
+
+    rung: int
+    data: bytes
+    failures: list[str]
+    cpu_seconds: float
+
+
+FromWorker: TypeAlias = FitStarted | FitDone

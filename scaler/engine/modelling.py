@@ -1,0 +1,175 @@
+"""Models of one series: fitted in the pool, kept in the store, asked for a forecast at every step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from forecasting.errors import ForecastError, InvalidState
+from forecasting.serialise import loads
+from scaler.engine.fits import FitLost, Priority
+from scaler.engine.ladder import ban, next_fit, rungs
+from scaler.engine.messages import FitRequest
+from scaler.engine.state import ModelState
+from scaler.store.base import StoredModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scaler.engine.fits import Fits
+    from scaler.engine.messages import FitDone, Rung
+    from scaler.engine.persistence import Persistence
+    from scaler.engine.state import ModelKey, SeriesState
+
+__all__ = ["Modelling"]
+
+
+class Modelling:
+    """Everything between a series' history and its forecasts."""
+
+    def __init__(
+        self,
+        *,
+        fits: Fits,
+        persistence: Persistence,
+        forecasters: tuple[str, ...],
+        refit_every: float,
+        forecast_max_age: float,
+        clock: Callable[[], float],
+        on_fit: Callable[[str, str, float], None],
+    ) -> None:
+        """Args:
+        fits: The pool.
+        persistence: Where fitted models are kept.
+        forecasters: Names that the registry has.
+        refit_every: Seconds after which a model is fitted again.
+        forecast_max_age: Seconds that a forecast may be served for: the horizon covers it.
+        clock: Epoch seconds.
+        on_fit: Told of every fit: the forecaster, the outcome (`fitted`, `failed` or `lost`), CPU seconds.
+        """
+        self._fits = fits
+        self._persistence = persistence
+        self._forecasters = forecasters
+        self._refit_every = refit_every
+        self._forecast_max_age = forecast_max_age
+        self._clock = clock
+        self._on_fit = on_fit
+
+    def attach(self, series: SeriesState) -> None:
+        """Gives every trigger of the series its model, and lets go of those that no trigger uses any more."""
+        used = {trigger.model_key for trigger in series.triggers.values()}
+        series.models = {key: series.models.get(key) or ModelState(key=key) for key in used}
+
+    async def recall(self, series: SeriesState) -> None:
+        """Takes up the models that the store has kept."""
+        self.attach(series)
+        for model in list(series.models.values()):
+            stored = await self._persistence.model(series.id, _name(model.key))
+            if stored is None or model.fitted is not None:
+                continue
+            try:
+                kept = msgspec.msgpack.decode(stored.data, type=_Kept)
+                model.fitted = loads(kept.data)
+            except (msgspec.MsgspecError, InvalidState):
+                continue  # written by another version: it is fitted anew
+            model.rung, model.fitted_at = kept.rung, stored.fitted_at
+            model.tried_with, model.tried_at = series.history.last().known, stored.fitted_at
+        self.forecast(series)
+
+    def forecast(self, series: SeriesState) -> None:
+        """Forecasts anew from the newest history, with every model of the series."""
+        self.attach(series)
+        for model in series.models.values():
+            if model.fitted is None or not len(series.history):
+                continue
+            try:
+                model.forecast = model.fitted.predict(
+                    series.history.last(model.fitted.context_length),
+                    horizon=series.horizon(model.key, forecast_max_age=self._forecast_max_age),
+                    levels=series.levels(model.key),
+                )
+            except ForecastError as error:
+                model.forecast, model.failures = None, (str(error),)
+            except Exception as error:  # noqa: BLE001  # a plug-in may raise anything: the load is served without it
+                self._set_aside(model, model.rung, f"{model.rung} failed to predict: {type(error).__name__}: {error}")
+
+    def _set_aside(self, model: ModelState, rung: str, failure: str) -> None:
+        """Lets a forecaster rest that hung, crashed or raised; the rungs below it are tried at once."""
+        ban(model, rung, now=self._clock())
+        model.failures, model.tried_with = (failure,), 0
+        if model.rung == rung:
+            model.fitted, model.forecast = None, None
+
+    def fit_is_due(self, series: SeriesState) -> bool:
+        """Whether a model of the series should be fitted now."""
+        return any(self._due(series, model) for model in series.models.values())
+
+    async def fit_due(self, series: SeriesState) -> None:
+        """Fits the models of the series that are due, and forecasts with them."""
+        for model in list(series.models.values()):
+            while self._due(series, model):
+                await self._fit(series, model)
+        self.forecast(series)
+
+    def _due(self, series: SeriesState, model: ModelState) -> bool:
+        if model.fitting or not len(series.history):
+            return False
+        known = series.history.last().known
+        return next_fit(model, known=known, refit_every=self._refit_every) <= self._clock()
+
+    async def _fit(self, series: SeriesState, model: ModelState) -> None:
+        past = series.history.last()
+        model.tried_with, model.tried_at = past.known, self._clock()
+        ladder = rungs(model, known=self._forecasters, now=self._clock())
+        if not ladder:
+            return
+        request = FitRequest(
+            ladder=ladder,
+            start=past.start,
+            step=past.step,
+            values=past.values.astype("<f8").tobytes(),
+            horizon=series.horizon(model.key, forecast_max_age=self._forecast_max_age),
+            levels=list(series.levels(model.key)),
+        )
+        model.fitting = True
+        try:
+            done = await self._fits.fit(request, priority=Priority.STALE if model.fitted else Priority.NEW)
+        except FitLost as lost:
+            name = ladder[lost.rung].forecaster
+            self._on_fit(name, "lost", 0.0)
+            self._set_aside(model, name, str(lost))
+        else:
+            await self._take(series, model, done, ladder, past.end)
+        finally:
+            model.fitting = False
+
+    async def _take(
+        self, series: SeriesState, model: ModelState, done: FitDone, ladder: list[Rung], train_end: int
+    ) -> None:
+        """Makes the fitted forecaster the one in use."""
+        for rung in ladder[: len(done.failures)]:
+            self._on_fit(rung.forecaster, "failed", 0.0)
+        # what a lost fit or a failed prediction left is still the reason why a stand-in is in use
+        rested = model.failures if any(until > self._clock() for until, _ in model.banned.values()) else ()
+        model.failures = (*rested[:1], *done.failures)
+        if done.rung < 0:
+            return
+        name, now = ladder[done.rung].forecaster, self._clock()
+        model.fitted, model.rung, model.fitted_at = loads(done.data), name, now
+        self._on_fit(name, "fitted", done.cpu_seconds)
+        kept = msgspec.msgpack.encode(_Kept(name, done.data))
+        await self._persistence.put_model(series.id, StoredModel(_name(model.key), kept, train_end, now))
+
+
+class _Kept(msgspec.Struct, frozen=True, array_like=True):
+    """A model as the store keeps it: which rung it is, and its bytes."""
+
+    rung: str
+    data: bytes
+
+
+def _name(key: ModelKey) -> str:
+    """The name a model is stored under: the forecaster asked for, with its parameters."""
+    name, parameters = key
+    return name + "".join(f";{key}={value}" for key, value in parameters)

@@ -1,0 +1,63 @@
+"""From the engine's state to what the edge gets: snapshots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scaler.decision import Outlook, Snapshot, horizon
+from scaler.engine.state import BANDS
+
+if TYPE_CHECKING:
+    from forecasting.forecast import Forecast
+    from scaler.engine.state import ModelState, SeriesState, TriggerState
+
+__all__ = ["snapshot"]
+
+
+def snapshot(series: SeriesState, trigger: TriggerState, *, now: float, forecast_max_age: float) -> Snapshot:
+    """All that is known of the trigger now."""
+    model = series.models.get(trigger.model_key)
+    outlook = None
+    note = "the first fit is under way"
+    if model is not None:
+        note = model.note()
+        if model.forecast is not None:
+            outlook = _outlook(series, trigger, model, model.forecast, forecast_max_age)
+    return Snapshot(
+        trigger=trigger.config.key.id,
+        series=series.id,
+        made_at=now,
+        observed=series.observed,
+        observed_at=series.observed_at,
+        outlook=outlook,
+        note=note,
+        error=series.error,
+        warning=series.warning,
+    )
+
+
+def _outlook(
+    series: SeriesState, trigger: TriggerState, model: ModelState, forecast: Forecast, forecast_max_age: float
+) -> Outlook:
+    quantile = trigger.config.effective_quantile
+    steps = horizon(lead_time=trigger.config.lead_time, step=forecast.step, forecast_max_age=forecast_max_age)
+    steps = min(steps, forecast.horizon)
+    ahead = min(horizon(lead_time=trigger.config.lead_time, step=forecast.step, forecast_max_age=0.0), steps)
+    return Outlook(
+        origin=forecast.origin,
+        step=forecast.step,
+        forecaster=model.rung,
+        quantile=quantile,
+        peak=tuple(float(value) for value in forecast.peak[_row(forecast, quantile), :steps]),
+        bands={f"{level:g}": float(forecast.peak[_row(forecast, level), ahead - 1]) for level in BANDS},
+        fitted_at=model.fitted_at,
+        highest=series.history.highest(),
+        verdict=getattr(model.fitted, "explanation", ""),
+    )
+
+
+def _row(forecast: Forecast, level: float) -> int:
+    """The row of the level; of the next higher one if another trigger's levels were forecast."""
+    return min(int(np.searchsorted(forecast.levels, level - 1e-9)), len(forecast.levels) - 1)

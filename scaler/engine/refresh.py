@@ -1,0 +1,116 @@
+"""Keeping one series fresh: its newest value, its past, its next step."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from forecasting.series import TimeSeries
+from scaler.engine.timetable import spread
+from scaler.errors import ForesailError, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scaler.engine.persistence import Persistence
+    from scaler.engine.state import SeriesState
+
+__all__ = ["Refresh"]
+
+_SETTLE = 2.0  # seconds after a step is complete before it is asked for: the last scrapes must have landed
+_SPREAD = 0.2  # of the step, at most _LONGEST_SPREAD: the series of a fleet are not asked for all at once
+_LONGEST_SPREAD = 12.0
+
+
+class Refresh:
+    """Asks sources, bounded in number at once; what they answer goes into the series and to the store."""
+
+    def __init__(
+        self,
+        *,
+        persistence: Persistence,
+        observe_interval: float,
+        concurrency: int,
+        clock: Callable[[], float],
+        on_request: Callable[[str, ForesailError | None], None],
+    ) -> None:
+        """Args:
+        persistence: Where new samples go and old ones come from.
+        observe_interval: Seconds between two looks at the newest value.
+        concurrency: Requests to sources at once.
+        clock: Epoch seconds.
+        on_request: Told of every request: its kind (`instant` or `range`) and how it failed, if it did.
+        """
+        self._persistence = persistence
+        self._interval = observe_interval
+        self._places = asyncio.Semaphore(concurrency)
+        self._clock = clock
+        self._on_request = on_request
+
+    async def observe(self, series: SeriesState) -> None:
+        """The newest value, as plain KEDA would see it; on failure the last one stays, and grows older."""
+        try:
+            async with self._places:
+                sample = await series.source.instant(series.query)
+        except ForesailError as error:
+            self._failed("instant", series, error)
+            return
+        self._on_request("instant", None)
+        series.observed, series.observed_at, series.error = sample.value, sample.time, ""
+
+    async def recall(self, series: SeriesState) -> None:
+        """The past that the store has kept."""
+        since = int(self._clock()) - series.history.capacity * series.step
+        stored = await self._persistence.history(series.id, step=series.step, since=since)
+        if stored is not None:
+            series.history.extend(stored)
+        series.loaded = True
+
+    async def extend(self, series: SeriesState) -> bool:
+        """The complete steps since the last known one; True if there were any."""
+        step = series.step
+        end = int(self._clock()) // step * step
+        oldest = end - (series.history.capacity - 1) * step
+        start = max(oldest, series.history.end + step) if len(series.history) else oldest
+        if start > end:
+            return False
+        try:
+            async with self._places:
+                new = await series.source.range(series.query, start=start, end=end, step=step)
+        except ForesailError as error:
+            self._failed("range", series, error)
+            return False
+        self._on_request("range", None)
+        new = _known_part(new)
+        if not len(new):
+            return False
+        series.history.extend(new)
+        self._persistence.add_samples(series.id, new)
+        return True
+
+    def next_observe(self, series: SeriesState) -> float:
+        """When to look at the newest value again: a fixed phase of its own for each series."""
+        return _next_phase(self._clock(), every=self._interval, phase=spread(series.id) * self._interval)
+
+    def next_step(self, series: SeriesState) -> float:
+        """When the next step is complete and has settled; sooner while the source fails."""
+        phase = _SETTLE + spread(series.id) * min(_SPREAD * series.step, _LONGEST_SPREAD)
+        due = _next_phase(self._clock(), every=series.step, phase=phase)
+        return min(due, self._clock() + self._interval) if series.error else due
+
+    def _failed(self, request: str, series: SeriesState, error: ForesailError) -> None:
+        self._on_request(request, error)
+        series.error = str(error) if isinstance(error, SourceError) else f"the source cannot be used: {error}"
+
+
+def _next_phase(now: float, *, every: float, phase: float) -> float:
+    """The next moment after now that is `phase` seconds past a multiple of `every`."""
+    return ((now - phase) // every + 1) * every + phase
+
+
+def _known_part(series: TimeSeries) -> TimeSeries:
+    """Without the missing samples at the end: they may still come, so they are asked for again."""
+    known = len(series)
+    while known and series.values[known - 1] != series.values[known - 1]:
+        known -= 1
+    return TimeSeries(series.start, series.step, series.values[:known])

@@ -1,0 +1,94 @@
+"""What the engine holds of series, models and triggers. Changed only by the engine's own loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from scaler.decision import horizon
+
+if TYPE_CHECKING:
+    from forecasting.forecast import Forecast
+    from forecasting.forecaster import FittedForecaster
+    from scaler.engine.history import History
+    from scaler.sources.base import MetricSource
+    from scaler.trigger import TriggerConfig
+
+__all__ = ["BANDS", "ModelKey", "ModelState", "SeriesState", "TriggerState"]
+
+BANDS = (0.5, 0.9, 0.95, 0.99)
+"""Quantile levels that are always forecast, for people and metrics, beside those that triggers ask for."""
+
+ModelKey: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
+"""A forecaster's name and its parameters: triggers of one series that agree on both share the model."""
+
+
+@dataclass(slots=True, kw_only=True)
+class TriggerState:
+    """One registered trigger."""
+
+    config: TriggerConfig
+    called_at: float
+
+    @property
+    def model_key(self) -> ModelKey:
+        """Which model of the series it uses."""
+        return self.config.forecaster, self.config.forecaster_parameters
+
+
+@dataclass(slots=True, kw_only=True)
+class ModelState:
+    """One forecaster on one series."""
+
+    key: ModelKey
+    rung: str = ""  # the forecaster in use: the one asked for, or one further down the ladder
+    fitted: FittedForecaster | None = None
+    fitted_at: float = 0.0
+    forecast: Forecast | None = None
+    failures: tuple[str, ...] = ()  # why the rungs above were passed, or why there is no model at all
+    fitting: bool = False
+    tried_with: int = 0  # known samples at the last fit
+    tried_at: float = 0.0  # epoch seconds of the last fit, whatever came of it
+    banned: dict[str, tuple[float, int]] = field(default_factory=dict)  # rung -> until when, and how often so far
+
+    def note(self) -> str:
+        """Why the forecast is not what was asked for, in words; "" if it is."""
+        if self.fitted is None:
+            return self.failures[-1] if self.failures else "the first fit is under way"
+        if self.rung != self.key[0] and self.failures:
+            return f"{self.failures[0]}: {self.rung} stands in"
+        return ""
+
+
+@dataclass(slots=True, kw_only=True)
+class SeriesState:
+    """One distinct series: what one query to one source gives, whoever asked for it."""
+
+    id: str
+    query: str
+    step: int
+    source: MetricSource
+    history: History
+    triggers: dict[str, TriggerState] = field(default_factory=dict)
+    models: dict[ModelKey, ModelState] = field(default_factory=dict)
+    observed: float | None = None
+    observed_at: float = 0.0
+    error: str = ""
+    warning: str = ""
+    loaded: bool = False  # the store was asked for its past
+
+    def horizon(self, key: ModelKey, *, forecast_max_age: float) -> int:
+        """Steps that the model must forecast for the triggers that use it."""
+        return max(
+            (
+                horizon(lead_time=t.config.lead_time, step=self.step, forecast_max_age=forecast_max_age)
+                for t in self.triggers.values()
+                if t.model_key == key
+            ),
+            default=1,
+        )
+
+    def levels(self, key: ModelKey) -> tuple[float, ...]:
+        """Quantile levels that the model must forecast for the triggers that use it."""
+        asked = (t.config.effective_quantile for t in self.triggers.values() if t.model_key == key)
+        return tuple(sorted({*BANDS, *asked}))

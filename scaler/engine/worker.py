@@ -1,0 +1,82 @@
+"""A fit worker: reads fit requests on standard input, writes fitted forecasters on standard output.
+
+A process of its own, so that a fit that hangs, crashes or eats memory is killed without anybody else noticing.
+Run as `python -m scaler.engine.worker MEMORY_BYTES`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import sys
+import time
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecasting.errors import ForecastError
+from forecasting.registry import default_registry
+from forecasting.serialise import dumps
+from forecasting.series import TimeSeries
+from scaler.engine.frames import encode_frame, read_frame
+from scaler.engine.messages import FitDone, FitRequest, FitStarted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from forecasting.registry import Registry
+
+__all__ = ["climb", "main"]
+
+_NICENESS = 10  # serving comes first on a machine that both share
+
+
+def climb(request: FitRequest, registry: Registry) -> Iterator[FitStarted | FitDone]:
+    """Tries the rungs in order; the last message is the FitDone."""
+    series = TimeSeries(request.start, request.step, np.frombuffer(request.values, dtype="<f8"))
+    failures: list[str] = []
+    began = time.process_time()
+    for number, rung in enumerate(request.ladder):
+        yield FitStarted(number)
+        try:
+            forecaster = registry.create(rung.forecaster, rung.parameters)
+            fitted = forecaster.fit(series, horizon=request.horizon, levels=request.levels)
+            data = dumps(fitted)
+        except ForecastError as error:
+            failures.append(str(error))
+        except Exception as error:  # noqa: BLE001  # a plug-in may raise anything: the ladder goes on below it
+            failures.append(f"{rung.forecaster} failed: {type(error).__name__}: {error}")
+        else:
+            yield FitDone(number, data, failures, time.process_time() - began)
+            return
+    yield FitDone(-1, b"", failures, time.process_time() - began)
+
+
+def main() -> int:
+    """Serves fit requests until standard input ends."""
+    memory = int(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    os.nice(_NICENESS)
+    warnings.simplefilter("ignore")  # the numerics' warnings are about fits that the ladder judges by their result
+    requests, answers = sys.stdin.buffer, _claim_stdout()
+    registry = default_registry()
+    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
+        while (request := read_frame(requests, FitRequest)) is not None:
+            for message in climb(request, registry):
+                answers.write(encode_frame(message))
+                answers.flush()
+    return 0
+
+
+def _claim_stdout() -> BinaryIO:
+    """Standard output for frames alone: whatever a library prints goes to standard error."""
+    frames = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return frames
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
