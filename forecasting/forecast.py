@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from forecasting.series import FloatArray
 
-__all__ = ["Forecast", "checked_levels"]
+__all__ = ["Forecast", "checked_levels", "rearranged"]
 
 
 def checked_levels(levels: Sequence[float]) -> tuple[float, ...]:
@@ -26,9 +27,27 @@ def checked_levels(levels: Sequence[float]) -> tuple[float, ...]:
     out = tuple(float(level) for level in levels)
     if not out or any(not 0.0 < level < 1.0 for level in out):
         raise InvalidForecast(f"quantile levels must lie strictly between 0 and 1, not {list(out)}")
-    if any(b <= a for a, b in zip(out, out[1:], strict=False)):
+    if any(b <= a for a, b in pairwise(out)):
         raise InvalidForecast(f"quantile levels must be strictly increasing, not {list(out)}")
     return out
+
+
+def rearranged(values: FloatArray, peak: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Raw quantiles made coherent: crossings mended by rearrangement, load below 0 cut to 0.
+
+    Sorting crossed quantiles never makes them worse (Chernozhukov, Fernández-Val and Galichon, "Quantile and
+    probability curves without crossing", Econometrica 78, 2010).
+
+    Args:
+        values: Quantiles of the values; shape (..., L, H).
+        peak: Quantiles of the running maximum; same shape.
+
+    Returns:
+        Both, with the properties that `Forecast` promises.
+    """
+    values = np.sort(np.maximum(values, 0.0), axis=-2)
+    peak = np.sort(np.maximum(peak, values), axis=-2)
+    return values, np.maximum.accumulate(peak, axis=-1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +82,7 @@ class Forecast:
             array = np.array(getattr(self, name), dtype=np.float64)
             if array.ndim != 2 or array.shape[0] != len(levels) or array.shape[1] == 0:
                 raise InvalidForecast(
-                    f"{name} must have shape (levels, horizon) = ({len(levels)}, 1 or more), not {array.shape}"
+                    f"{name} must have shape (levels, horizon): ({len(levels)}, 1 or more), not {array.shape}"
                 )
             if not np.isfinite(array).all():
                 raise InvalidForecast(f"{name} hold a number that is not finite")
@@ -82,14 +101,8 @@ class Forecast:
     def of(
         cls, *, origin: int, step: int, levels: Sequence[float], values: FloatArray, peak: FloatArray
     ) -> Forecast:
-        """A forecast from raw quantiles: crossings are mended by rearrangement, load below 0 is cut to 0.
-
-        Sorting crossed quantiles never makes them worse (Chernozhukov, Fernández-Val and Galichon, "Quantile
-        and probability curves without crossing", Econometrica 78, 2010).
-        """
-        values = np.sort(np.maximum(values, 0.0), axis=0)
-        peak = np.sort(np.maximum(np.maximum(peak, values), 0.0), axis=0)
-        return cls(origin, step, tuple(levels), values, np.maximum.accumulate(peak, axis=1))
+        """A forecast from raw quantiles, mended by `rearranged`."""
+        return cls(origin, step, tuple(levels), *rearranged(values, peak))
 
     @property
     def horizon(self) -> int:

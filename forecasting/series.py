@@ -90,6 +90,10 @@ class TimeSeries:
         n = max(0, min(len(self), int((time - self.start) // self.step) + 1))
         return TimeSeries(self.start, self.step, self.values[:n])
 
+    def first(self, n: int) -> TimeSeries:
+        """The first `n` samples, or all if there are fewer."""
+        return TimeSeries(self.start, self.step, self.values[: max(0, n)])
+
     def last(self, n: int) -> TimeSeries:
         """The last `n` samples, or all if there are fewer."""
         skip = max(0, len(self) - n)

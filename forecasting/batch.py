@@ -1,0 +1,101 @@
+"""Forecasts from many origins at once: backtests and calibration need thousands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+
+from forecasting.errors import InsufficientHistory
+from forecasting.forecast import Forecast, checked_levels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from forecasting.forecaster import FittedForecaster
+    from forecasting.series import FloatArray, TimeSeries
+    from forecasting.windows import IntArray
+
+__all__ = ["ForecastBatch", "PredictsMany", "predict_many"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ForecastBatch:
+    """What `Forecast` is, for N origins.
+
+    Attributes:
+        origins: Epoch seconds; shape (N,).
+        step: Seconds between horizons.
+        levels: Quantile levels, L of them.
+        values: Quantiles of the values; shape (N, L, H). All NaN for an origin that cannot be forecast from
+            (InsufficientHistory).
+        peak: Quantiles of the running maximum; shape (N, L, H), NaN likewise.
+    """
+
+    origins: IntArray
+    step: int
+    levels: tuple[float, ...]
+    values: FloatArray
+    peak: FloatArray
+
+    def __len__(self) -> int:
+        return int(self.origins.shape[0])
+
+    @property
+    def horizon(self) -> int:
+        """Number of steps forecast."""
+        return int(self.values.shape[2])
+
+    @property
+    def known(self) -> FloatArray:
+        """Which origins could be forecast from; boolean, shape (N,)."""
+        return ~np.isnan(self.values[:, 0, 0])
+
+    def forecast(self, row: int) -> Forecast:
+        """The forecast of one origin, checked."""
+        return Forecast(int(self.origins[row]), self.step, self.levels, self.values[row], self.peak[row])
+
+
+@runtime_checkable
+class PredictsMany(Protocol):
+    """A fitted forecaster that offers a vectorised path; `predict` must give the same numbers."""
+
+    def predict_many(
+        self, series: TimeSeries, origins: IntArray, *, horizon: int, levels: Sequence[float]
+    ) -> ForecastBatch:
+        """Forecasts from each of these positions, using samples up to it and nothing later."""
+        ...
+
+
+def predict_many(
+    fitted: FittedForecaster,
+    series: TimeSeries,
+    origins: IntArray,
+    *,
+    horizon: int,
+    levels: Sequence[float],
+) -> ForecastBatch:
+    """Forecasts from many origins, vectorised where the forecaster can, one by one where it cannot.
+
+    Args:
+        fitted: Any fitted forecaster.
+        series: Holds the origins and their past.
+        origins: Positions in the series: the forecast uses samples up to and including each; shape (N,).
+        horizon: Steps ahead.
+        levels: Quantile levels.
+    """
+    if isinstance(fitted, PredictsMany):
+        return fitted.predict_many(series, origins, horizon=horizon, levels=levels)
+    levels = checked_levels(levels)
+    values = np.full((len(origins), len(levels), horizon), np.nan)
+    peak = values.copy()
+    for row, origin in enumerate(origins):
+        seen = series.first(int(origin) + 1).last(fitted.context_length)
+        try:
+            forecast = fitted.predict(seen, horizon=horizon, levels=levels)
+        except InsufficientHistory:
+            continue
+        values[row], peak[row] = forecast.values, forecast.peak
+    times = series.start + series.step * np.asarray(origins, dtype=np.int64)
+    return ForecastBatch(times, series.step, levels, values, peak)

@@ -1,0 +1,198 @@
+"""The common engine: a method that predicts one path becomes a calibrated quantile forecaster.
+
+A method subclasses `PathForecaster` and writes `paths`; `fit_calibrated` fits and calibrates it. All
+arithmetic is elementwise over origins, so a batch of origins gets, number for number, what each gets alone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from forecasting.batch import ForecastBatch
+from forecasting.calibration import Bands, future
+from forecasting.errors import InsufficientHistory, InvalidSeries
+from forecasting.forecast import checked_levels, rearranged
+from forecasting.series import FloatArray, TimeSeries
+from forecasting.windows import Windows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from forecasting.forecast import Forecast
+    from forecasting.windows import IntArray
+
+__all__ = ["PathForecaster", "fit_calibrated", "require"]
+
+# Load in units of the series' own scale is cut here: squares and sums of it stay finite.
+_LARGEST = 1e100
+# A path may leave the range of what the series ever showed by this factor, not more: trends end.
+_LEEWAY = 3.0
+# Numbers of windows handled at once: bounds the memory of a batch.
+_CHUNK = 4_000_000
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PathForecaster(ABC):
+    """A fitted method: predicts one path per origin and puts calibrated bands around it.
+
+    Attributes:
+        step: Seconds between samples, of the series fitted.
+        unit: Power of two near the series' typical load. `paths` sees the load divided by it, so methods
+            need not care for 1e300 or 1e-300; a power of two, so nothing is rounded.
+        ceiling: Highest load seen in training, in units.
+        bands: Conformal residual quantiles, in units.
+    """
+
+    step: int
+    unit: float = 1.0
+    ceiling: float = _LARGEST
+    bands: Bands
+
+    @property
+    @abstractmethod
+    def context_length(self) -> int:
+        """How many of the latest samples are looked at."""
+
+    @abstractmethod
+    def paths(self, windows: Windows, horizon: int) -> FloatArray:
+        """The path expected after each window, in units; shape (N, horizon).
+
+        Must treat each row by elementwise arithmetic, whatever the other rows hold.
+        """
+
+    def scale(self, windows: Windows) -> FloatArray | None:
+        """The width of each origin's band relative to the others', positive; shape (N,). None: additive."""
+        del windows
+        return None
+
+    def predict(self, context: TimeSeries, *, horizon: int, levels: Sequence[float]) -> Forecast:
+        """See `forecasting.forecaster.FittedForecaster.predict`."""
+        seen = context.last(self.context_length)
+        batch = self.predict_many(seen, np.array([len(seen) - 1]), horizon=horizon, levels=levels)
+        if not batch.known[0]:
+            raise InsufficientHistory("a forecast", have=0, need=1)
+        return batch.forecast(0)
+
+    def predict_many(
+        self, series: TimeSeries, origins: IntArray, *, horizon: int, levels: Sequence[float]
+    ) -> ForecastBatch:
+        """Forecasts from each of these positions of the series; see `forecasting.batch.PredictsMany`."""
+        levels = checked_levels(levels)
+        if series.step != self.step:
+            raise InvalidSeries(
+                f"the context's step is {series.step} s, but the forecaster was fitted at {self.step} s"
+            )
+        if horizon < 1:
+            raise InvalidSeries(f"horizon must be 1 step or more, not {horizon}")
+        origins = np.asarray(origins, dtype=np.int64)
+        values = np.full((len(origins), len(levels), horizon), np.nan)
+        peak = values.copy()
+        scaled = _in_units(series, self.unit)
+        size = max(1, _CHUNK // (self.context_length + horizon * len(levels)))
+        for first in range(0, len(origins) if len(series) else 0, size):
+            windows = Windows.at(scaled, origins[first : first + size], self.context_length)
+            for age in np.unique(windows.age):
+                part = windows.take(np.flatnonzero(windows.age == age))
+                found = self._quantiles(part, horizon, levels, int(age))
+                values[first + part.rows], peak[first + part.rows] = found
+        return ForecastBatch(series.start + series.step * origins, series.step, levels, values, peak)
+
+    def _quantiles(
+        self, windows: Windows, horizon: int, levels: tuple[float, ...], age: int
+    ) -> tuple[FloatArray, FloatArray]:
+        paths = self.bounded_paths(windows, horizon + age)
+        values, peak = self.bands.apply(paths, levels, self.scale(windows), skip=age)
+        limit = np.finfo(np.float64).max / 2 / self.unit if self.unit > 1.0 else _LARGEST
+        limit = min(limit, _LARGEST)
+        return rearranged(*(np.clip(q, 0.0, limit) * self.unit for q in (values, peak)))
+
+    def bounded_paths(self, windows: Windows, horizon: int) -> FloatArray:
+        """`paths`, finite and within reach of what the series has shown; shape (N, horizon)."""
+        with np.errstate(all="ignore"):
+            paths = self.paths(windows, horizon)
+        last = windows.last[:, None]
+        highest = np.maximum(np.nanmax(windows.values, axis=1), self.ceiling)[:, None]
+        paths = np.where(np.isfinite(paths), paths, last)
+        return np.clip(paths, 0.0, np.maximum(highest, 0.0) * _LEEWAY)
+
+
+_P = TypeVar("_P", bound=PathForecaster)
+
+
+def fit_calibrated(
+    estimate: Callable[[TimeSeries], _P],
+    series: TimeSeries,
+    *,
+    horizon: int,
+    folds: Sequence[float] = (0.5, 0.75),
+    origins: int = 1500,
+) -> _P:
+    """Fits a method on the whole series and calibrates it on parts that its parameters have not seen.
+
+    Args:
+        estimate: Fits the method, without bands, to a series in units.
+        series: The training data.
+        horizon: Steps to calibrate for.
+        folds: Shares of the series: the method is fitted up to each and its residuals taken from there to the
+            next. None for a method without estimated parameters: residuals from everywhere.
+        origins: Residuals are taken from about so many origins.
+    """
+    unit = _unit(series.values)
+    scaled = _in_units(series, unit)
+    fitted = estimate(scaled)
+    n = len(scaled)
+    cuts = [int(share * n) for share in folds] if folds else [0]
+    stride = max(1, (n - cuts[0]) // origins)
+    actual, paths, scales = [], [], []
+    for cut, end in zip(cuts, [*cuts[1:], n], strict=True):
+        try:
+            part = estimate(scaled.first(cut)) if folds else fitted
+        except InsufficientHistory:
+            continue
+        at = np.arange(max(cut - 1, 0), end - 1, stride)
+        at = at[~np.isnan(scaled.values[at])]
+        size = max(1, _CHUNK // (part.context_length + horizon))
+        for first in range(0, len(at), size):
+            windows = Windows.at(scaled, at[first : first + size], part.context_length)
+            paths.append(part.bounded_paths(windows, horizon))
+            scales.append(part.scale(windows))
+        actual.append(np.maximum(future(scaled.values, at, horizon), 0.0))
+    return replace(fitted, unit=unit, ceiling=_ceiling(scaled.values), bands=_bands(actual, paths, scales))
+
+
+def require(method: str, series: TimeSeries, need: int) -> None:
+    """Refuses a series with fewer known samples than a method needs.
+
+    Raises:
+        InsufficientHistory: It has fewer.
+    """
+    if series.known < need:
+        raise InsufficientHistory(method, have=series.known, need=need)
+
+
+def _bands(actual: list[FloatArray], paths: list[FloatArray], scales: list[FloatArray | None]) -> Bands:
+    if not actual:
+        return Bands.none()
+    widths = [scale for scale in scales if scale is not None]
+    return Bands.of(np.concatenate(actual), np.concatenate(paths), np.concatenate(widths) if widths else None)
+
+
+def _unit(values: FloatArray) -> float:
+    sizes = np.abs(values[~np.isnan(values) & (values != 0)])
+    if not sizes.size:
+        return 1.0
+    return float(2.0 ** np.clip(np.round(np.median(np.log2(sizes))), -1000, 1000))
+
+
+def _in_units(series: TimeSeries, unit: float) -> TimeSeries:
+    with np.errstate(over="ignore", under="ignore"):
+        values = np.clip(series.values / unit, -_LARGEST, _LARGEST)
+    return TimeSeries(series.start, series.step, values)
+
+
+def _ceiling(values: FloatArray) -> float:
+    return float(np.nanmax(values, initial=0.0))

@@ -1,0 +1,87 @@
+"""The recent past of many forecast origins at once: what vectorised forecasting looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from forecasting.series import FloatArray, TimeSeries
+
+__all__ = ["IntArray", "Windows"]
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Windows:
+    """One row per forecast origin: the samples up to it and nothing later.
+
+    Every row ends in a known sample, its *anchor*: trailing gaps are cut off, because a missing sample has
+    not been seen, so forecasting it is part of the horizon (`age` steps more of it).
+
+    Attributes:
+        values: The samples, missing ones NaN; shape (N, C). `values[:, -1]` is known in every row.
+        ends: Time of each row's last column, epoch seconds; shape (N,).
+        age: Steps between the anchor and the origin, 0 where the origin's own sample is known; shape (N,).
+        rows: Which of the origins asked for these are: those with nothing known are left out; shape (N,).
+        step: Seconds between columns.
+    """
+
+    values: FloatArray
+    ends: IntArray
+    age: IntArray
+    rows: IntArray
+    step: int
+
+    @classmethod
+    def at(cls, series: TimeSeries, origins: IntArray, length: int) -> Windows:
+        """The windows of `length` samples that end at these positions of the series.
+
+        Args:
+            series: Where the windows are cut from.
+            origins: Positions in the series, each the last sample that is known then; shape (M,).
+            length: Samples in a window, 1 or more. What lies before the series' start is NaN.
+        """
+        padded = np.concatenate([np.full(length, np.nan), series.values])
+        known = np.where(np.isnan(padded), -1, np.arange(padded.size))
+        anchors = np.maximum.accumulate(known)[origins + length]
+        age = origins + length - anchors
+        rows = np.flatnonzero((anchors >= 0) & (age < length))
+        anchors, age = anchors[rows], age[rows]
+        view = np.lib.stride_tricks.sliding_window_view(padded, length)
+        values = view[np.maximum(anchors - length + 1, 0)]
+        # what slid in on the left lies before the window asked for: unseen, so that context_length holds
+        for row in np.flatnonzero(age):
+            values[row, : age[row]] = np.nan
+        values.setflags(write=False)
+        ends = series.start + (anchors - length) * series.step
+        return cls(values, ends.astype(np.int64), age.astype(np.int64), rows.astype(np.int64), series.step)
+
+    def __len__(self) -> int:
+        return int(self.values.shape[0])
+
+    @property
+    def length(self) -> int:
+        """Samples in each window."""
+        return int(self.values.shape[1])
+
+    @property
+    def last(self) -> FloatArray:
+        """The last known sample of each row; shape (N,)."""
+        return self.values[:, -1]
+
+    def times_ahead(self, horizon: int) -> IntArray:
+        """Times of the steps after each row's end, epoch seconds; shape (N, horizon)."""
+        return self.ends[:, None] + self.step * np.arange(1, horizon + 1, dtype=np.int64)
+
+    def times(self) -> IntArray:
+        """Times of the columns, epoch seconds; shape (N, C)."""
+        return self.ends[:, None] + self.step * np.arange(1 - self.length, 1, dtype=np.int64)
+
+    def take(self, rows: IntArray) -> Windows:
+        """Only these rows."""
+        return Windows(self.values[rows], self.ends[rows], self.age[rows], self.rows[rows], self.step)

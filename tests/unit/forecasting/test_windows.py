@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from forecasting.series import TimeSeries
+from forecasting.windows import Windows
+
+NAN = np.nan
+
+
+def test_a_window_ends_at_its_origin_and_sees_nothing_later() -> None:
+    series = TimeSeries(600, 60, np.arange(10.0))
+    windows = Windows.at(series, np.array([1, 5, 9]), 3)
+    assert windows.values == pytest.approx(np.array([[NAN, 0, 1], [3, 4, 5], [7, 8, 9]]), nan_ok=True)
+    assert windows.ends.tolist() == [660, 900, 1140]
+    assert windows.age.tolist() == [0, 0, 0]
+    assert windows.times()[1].tolist() == [780, 840, 900]
+    assert windows.times_ahead(2)[1].tolist() == [960, 1020]
+
+
+def test_a_trailing_gap_makes_the_window_older_not_longer() -> None:
+    series = TimeSeries(0, 60, np.array([1.0, 2, 3, 4, NAN, NAN]))
+    windows = Windows.at(series, np.array([5]), 4)
+    # samples 2..5 were asked for: 0 and 1 lie outside, however old the anchor
+    assert windows.values == pytest.approx(np.array([[NAN, NAN, 3, 4]]), nan_ok=True)
+    assert windows.ends.tolist() == [180]
+    assert windows.age.tolist() == [2]
+
+
+def test_origins_with_nothing_known_are_left_out() -> None:
+    series = TimeSeries(0, 60, np.array([NAN, 1.0, NAN, NAN, NAN, 2.0]))
+    windows = Windows.at(series, np.arange(6), 3)
+    assert windows.rows.tolist() == [1, 2, 3, 5]
+    assert windows.age.tolist() == [0, 1, 2, 0]
+    assert windows.last.tolist() == [1, 1, 1, 2]
+
+
+def test_rows_can_be_taken() -> None:
+    windows = Windows.at(TimeSeries(0, 60, np.arange(10.0)), np.arange(10), 2).take(np.array([3, 7]))
+    assert len(windows) == 2
+    assert windows.length == 2
+    assert windows.last.tolist() == [3, 7]
