@@ -213,9 +213,7 @@ def _look_ahead(check: _Check) -> str | None:
         for s in (series, other, series.first(int(origins[-1]) + 1))
     ]
     for batch in batches[1:]:
-        if not np.array_equal(batch.values, batches[0].values) or not np.array_equal(
-            batch.peak, batches[0].peak
-        ):
+        if not np.array_equal(batch.values, batches[0].values) or not np.array_equal(batch.peak, batches[0].peak):
             return "predict_many changes when samples after the last origin change"
     for row in (0, len(origins) - 1):
         if batches[0].forecast(row) != check.predict(series.first(int(origins[row]) + 1)):

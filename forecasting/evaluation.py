@@ -226,8 +226,7 @@ def evaluate(
     def scores(outcome: list[FloatArray], forecast: list[FloatArray]) -> dict[int, Score]:
         y, q = np.concatenate(outcome), np.concatenate(forecast)
         return {
-            horizon: _score(y[:, i], q[:, :, i], forecast_levels, levels, scale)
-            for i, horizon in enumerate(horizons)
+            horizon: _score(y[:, i], q[:, :, i], forecast_levels, levels, scale) for i, horizon in enumerate(horizons)
         }
 
     issued = sum(len(refit.batch) for refit in refits)

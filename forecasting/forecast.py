@@ -98,9 +98,7 @@ class Forecast:
             raise InvalidForecast("peak lies below values: a maximum cannot be less than one of its terms")
 
     @classmethod
-    def of(
-        cls, *, origin: int, step: int, levels: Sequence[float], values: FloatArray, peak: FloatArray
-    ) -> Forecast:
+    def of(cls, *, origin: int, step: int, levels: Sequence[float], values: FloatArray, peak: FloatArray) -> Forecast:
         """A forecast from raw quantiles, mended by `rearranged`."""
         return cls(origin, step, tuple(levels), *rearranged(values, peak))
 

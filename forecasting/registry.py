@@ -143,8 +143,7 @@ class Registry:
                 values[parameter] = _converted(text, declared[parameter])
             except ValueError:
                 problems.append(
-                    f"parameter {parameter!r} of forecaster {name!r} must be {_kind(declared[parameter])}, "
-                    f"not {text!r}"
+                    f"parameter {parameter!r} of forecaster {name!r} must be {_kind(declared[parameter])}, not {text!r}"
                 )
         if problems:
             raise InvalidParameter("; ".join(problems))
@@ -169,8 +168,7 @@ class Registry:
                 f"forecaster {name!r} is a plug-in ({broken.target}) that could not be loaded: {broken.error}"
             )
         raise UnknownForecaster(
-            f"there is no forecaster {name!r}{_nearest(name, self._factories)}; there are: "
-            f"{', '.join(self.names())}"
+            f"there is no forecaster {name!r}{_nearest(name, self._factories)}; there are: {', '.join(self.names())}"
         )
 
 

@@ -44,9 +44,7 @@ def stored_as(kind: str) -> Any:  # noqa: ANN401  # a class decorator that leave
 
     def register(cls: type[_T]) -> type[_T]:
         if kind in _classes:
-            raise InvalidState(
-                f"two classes are stored as {kind!r}: {_classes[kind].__name__}, {cls.__name__}"
-            )
+            raise InvalidState(f"two classes are stored as {kind!r}: {_classes[kind].__name__}, {cls.__name__}")
         _classes[kind] = cls
         return cls
 

@@ -55,20 +55,14 @@ def test_all_faults_are_listed_together() -> None:
     with pytest.raises(NotConforming) as caught:
         check_forecaster(Careless())
     text = str(caught.value)
-    assert text.startswith(
-        f"forecaster 'careless' breaks its contract in {len(caught.value.failures)} ways:\n"
-    )
+    assert text.startswith(f"forecaster 'careless' breaks its contract in {len(caught.value.failures)} ways:\n")
     faults = {failure.split(":")[0]: failure.split(": ", 1)[1] for failure in caught.value.failures}
     assert faults["contract"] == "origin is 0, not the time of the context's last sample, 1700697540"
-    assert faults["levels and horizons not fitted for"].startswith(
-        "asked for 5 levels and 31 steps, got shape"
-    )
+    assert faults["levels and horizons not fitted for"].startswith("asked for 5 levels and 31 steps, got shape")
     assert faults["context_length"] == "samples before the last 5, its context_length, change the forecast"
     assert faults["determinism"] == "the same call gave another forecast the second time"
     assert faults["another step"] == "a context on another step than the fitted one must raise InvalidSeries"
-    assert faults["immutability"] == (
-        "its field 'context_length' can be assigned to: make it a frozen dataclass"
-    )
+    assert faults["immutability"] == ("its field 'context_length' can be assigned to: make it a frozen dataclass")
     assert faults["short history"] == "min_history is 20, but 0 samples do not raise InsufficientHistory"
 
 

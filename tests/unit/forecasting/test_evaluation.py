@@ -57,9 +57,7 @@ def _series(values: Sequence[float]) -> TimeSeries:
 
 
 def test_pinball_loss_weighs_shortfall_by_the_level_and_excess_by_the_rest() -> None:
-    assert pinball_loss(np.array([10.0, 0.0]), np.array([0.0, 10.0]), 0.9).tolist() == pytest.approx(
-        [9.0, 1.0]
-    )
+    assert pinball_loss(np.array([10.0, 0.0]), np.array([0.0, 10.0]), 0.9).tolist() == pytest.approx([9.0, 1.0])
 
 
 def test_scores_are_what_one_computes_by_hand() -> None:
@@ -81,9 +79,7 @@ def test_scores_are_what_one_computes_by_hand() -> None:
 def test_refits_come_at_their_time_and_see_the_past_only() -> None:
     series = _series(range(20))
     refits = list(
-        rolling_forecasts(
-            series, _Counting(), train_end=540, horizon=2, levels=(0.5,), refit_every=240, stride=3
-        )
+        rolling_forecasts(series, _Counting(), train_end=540, horizon=2, levels=(0.5,), refit_every=240, stride=3)
     )
     assert [refit.at for refit in refits] == [540, 780, 1020]
     assert [refit.batch.origins.tolist() for refit in refits] == [[540, 720], [900], [1080]]
@@ -152,9 +148,7 @@ def test_cutting_the_series_off_changes_no_earlier_forecast() -> None:
 
 
 def test_a_forecaster_without_a_vectorised_path_is_asked_one_by_one() -> None:
-    batch = predict_many(
-        _Known(), _series([1, 2, np.nan, 4]), np.array([0, 2, 3]), horizon=2, levels=(0.5, 0.9)
-    )
+    batch = predict_many(_Known(), _series([1, 2, np.nan, 4]), np.array([0, 2, 3]), horizon=2, levels=(0.5, 0.9))
     assert batch.known.tolist() == [True, False, True]
     assert batch.values[2].tolist() == [[4, 4], [14, 14]]
     assert batch.forecast(2).origin == 180

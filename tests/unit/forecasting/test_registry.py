@@ -39,9 +39,7 @@ class Tunable(_Base):
 
     def __post_init__(self) -> None:
         if not 0 < self.smoothing <= 1:
-            raise InvalidParameter(
-                f"parameter 'smoothing' must lie above 0 and at or below 1, not {self.smoothing}"
-            )
+            raise InvalidParameter(f"parameter 'smoothing' must lie above 0 and at or below 1, not {self.smoothing}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,9 +126,7 @@ def test_auto_leaves_an_optional_parameter_to_the_method(registry: Registry, tex
         ("seasons", "1,x", "must be whole numbers separated by commas, not '1,x'"),
     ],
 )
-def test_a_text_that_is_no_such_value_is_refused(
-    registry: Registry, parameter: str, text: str, message: str
-) -> None:
+def test_a_text_that_is_no_such_value_is_refused(registry: Registry, parameter: str, text: str, message: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
         registry.create("tunable", {parameter: text})
     assert str(caught.value) == f"parameter '{parameter}' of forecaster 'tunable' {message}"
@@ -169,9 +165,7 @@ def test_a_value_out_of_range_is_refused_by_the_forecaster(registry: Registry) -
 def test_an_unknown_forecaster_names_the_nearest(registry: Registry) -> None:
     with pytest.raises(UnknownForecaster) as caught:
         registry.create("niave", {})
-    assert str(caught.value) == (
-        "there is no forecaster 'niave' (did you mean 'naive'?); there are: naive, tunable"
-    )
+    assert str(caught.value) == ("there is no forecaster 'niave' (did you mean 'naive'?); there are: naive, tunable")
 
 
 def test_an_unknown_forecaster_like_none_names_all(registry: Registry) -> None:
