@@ -15,7 +15,6 @@ import math
 from typing import TYPE_CHECKING
 
 from scaler.decision.decision import Decision, DecisionPolicy, Source
-from scaler.decision.lead_time import window
 from scaler.errors import ValueUnknown, ValueUnservable
 from scaler.words import duration
 
@@ -90,7 +89,7 @@ def _observed(snapshot: Snapshot, policy: DecisionPolicy, now: float) -> tuple[f
 
 def _peak(outlook: Outlook, policy: DecisionPolicy, now: float) -> tuple[float, float]:
     """The forecast peak within the window, and in how many seconds it is reached at the latest."""
-    steps = math.ceil((now + window(policy.lead_time) - outlook.origin) / outlook.step)
+    steps = math.ceil((now + policy.window - outlook.origin) / outlook.step)
     steps = min(max(1, steps), len(outlook.peak))
     peak = outlook.peak[steps - 1]
     reached = outlook.peak.index(peak) + 1
@@ -102,7 +101,7 @@ def _cap(outlook: Outlook, policy: DecisionPolicy, observed: float) -> float:
     highest = max(outlook.highest, observed)
     cap = policy.max_factor * highest
     if policy.max_rise is not None:
-        cap = min(cap, observed + policy.max_rise * highest * window(policy.lead_time) / 60.0)
+        cap = min(cap, observed + policy.max_rise * highest * policy.window / 60.0)
     return min(cap, HIGHEST_SERVABLE)
 
 

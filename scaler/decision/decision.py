@@ -6,6 +6,8 @@ from enum import Enum
 
 import msgspec
 
+from scaler.decision.lead_time import ASKING_DELAY, window
+
 __all__ = ["Decision", "DecisionPolicy", "Source"]
 
 
@@ -16,6 +18,7 @@ class DecisionPolicy(msgspec.Struct, frozen=True, kw_only=True):
         threshold: Load that one pod carries (the HPA's target).
         activation_threshold: The workload is active while its load is above this.
         lead_time: Seconds that a pod asked for now takes to serve.
+        asking_delay: Seconds between a load and the asking for its pods.
         headroom: Factor on the observed load that is always served.
         max_factor: The forecast is cut at this multiple of the highest load of the history window.
         max_rise: The forecast may exceed the observed load by at most this part of the highest load per minute of
@@ -28,12 +31,18 @@ class DecisionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float
     activation_threshold: float = 0.0
     lead_time: float = 180.0
+    asking_delay: float = ASKING_DELAY
     headroom: float = 1.2
     max_factor: float = 2.0
     max_rise: float | None = None
     observe_only: bool = False
     observed_max_age: float = 300.0
     forecast_max_age: float = 240.0
+
+    @property
+    def window(self) -> float:
+        """Seconds ahead that a decision covers."""
+        return window(self.lead_time, self.asking_delay)
 
 
 class Source(Enum):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scaler.decision.decision import Source
-from scaler.decision.lead_time import window
 from scaler.words import duration, number
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def _cause(decision: Decision, policy: DecisionPolicy, snapshot: Snapshot, floor
     if not decision.usable or decision.forecast is None or decision.cap is None or snapshot.outlook is None:
         return f"{floor}, because {decision.hindrance}"
     peak = (
-        f"the {number(snapshot.outlook.quantile)}-quantile of the peak within {duration(window(policy.lead_time))} "
+        f"the {number(snapshot.outlook.quantile)}-quantile of the peak within {duration(policy.window)} "
         f"({snapshot.outlook.forecaster}) is {number(decision.forecast)}"
     )
     if decision.would_serve <= decision.floor:

@@ -205,6 +205,7 @@ def _policy(trigger: TriggerConfig, settings: Settings) -> DecisionPolicy:
         threshold=trigger.threshold,
         activation_threshold=trigger.activation_threshold,
         lead_time=trigger.lead_time,
+        asking_delay=settings.asking_delay,
         headroom=trigger.headroom,
         max_factor=trigger.max_factor,
         max_rise=trigger.max_rise,

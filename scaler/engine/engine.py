@@ -274,10 +274,7 @@ class Engine:
     def _publish_series(self, series: SeriesState) -> None:
         """Snapshots of all triggers of the series, to the edge and to the store."""
         now = self._clock()
-        made = [
-            snapshot(series, trigger, now=now, forecast_max_age=self._settings.forecast_max_age)
-            for trigger in series.triggers.values()
-        ]
+        made = [snapshot(series, trigger, now=now, settings=self._settings) for trigger in series.triggers.values()]
         for one in made:
             if one.observed is not None and not one.error:
                 self._persistence.add_snapshot(one.trigger, msgspec.msgpack.encode(one))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scaler.engine.messages import FitDone, Rung
     from scaler.engine.persistence import Persistence
     from scaler.engine.state import ModelKey, SeriesState
+    from scaler.settings import Settings
 
 __all__ = ["Modelling"]
 
@@ -34,8 +35,7 @@ class Modelling:
         fits: Fits,
         persistence: Persistence,
         forecasters: tuple[str, ...],
-        refit_every: float,
-        forecast_max_age: float,
+        settings: Settings,
         clock: Callable[[], float],
         on_fit: Callable[[str, str, float], None],
     ) -> None:
@@ -43,16 +43,14 @@ class Modelling:
         fits: The pool.
         persistence: Where fitted models are kept.
         forecasters: Names that the registry has.
-        refit_every: Seconds after which a model is fitted again.
-        forecast_max_age: Seconds that a forecast may be served for: the horizon covers it.
+        settings: How often to fit, and how far ahead.
         clock: Epoch seconds.
         on_fit: Told of every fit: the forecaster, the outcome (`fitted`, `failed` or `lost`), CPU seconds.
         """
         self._fits = fits
         self._persistence = persistence
         self._forecasters = forecasters
-        self._refit_every = refit_every
-        self._forecast_max_age = forecast_max_age
+        self._settings = settings
         self._clock = clock
         self._on_fit = on_fit
 
@@ -86,13 +84,17 @@ class Modelling:
             try:
                 model.forecast = model.fitted.predict(
                     series.history.last(model.fitted.context_length),
-                    horizon=series.horizon(model.key, forecast_max_age=self._forecast_max_age),
+                    horizon=self._horizon(series, model),
                     levels=series.levels(model.key),
                 )
             except ForecastError as error:
                 model.forecast, model.failures = None, (str(error),)
             except Exception as error:  # noqa: BLE001  # a plug-in may raise anything: the load is served without it
                 self._set_aside(model, model.rung, f"{model.rung} failed to predict: {type(error).__name__}: {error}")
+
+    def _horizon(self, series: SeriesState, model: ModelState) -> int:
+        settings = self._settings
+        return series.horizon(model.key, asking_delay=settings.asking_delay, forecast_max_age=settings.forecast_max_age)
 
     def _set_aside(self, model: ModelState, rung: str, failure: str) -> None:
         """Lets a forecaster rest that hung, crashed or raised; the rungs below it are tried at once."""
@@ -116,7 +118,7 @@ class Modelling:
         if model.fitting or not len(series.history):
             return False
         known = series.history.last().known
-        return next_fit(model, known=known, refit_every=self._refit_every) <= self._clock()
+        return next_fit(model, known=known, refit_every=self._settings.refit_every) <= self._clock()
 
     async def _fit(self, series: SeriesState, model: ModelState) -> None:
         past = series.history.last()
@@ -129,7 +131,7 @@ class Modelling:
             start=past.start,
             step=past.step,
             values=past.values.astype("<f8").tobytes(),
-            horizon=series.horizon(model.key, forecast_max_age=self._forecast_max_age),
+            horizon=self._horizon(series, model),
             levels=list(series.levels(model.key)),
         )
         model.fitting = True

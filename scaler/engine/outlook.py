@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scaler.decision import Outlook, Snapshot, horizon
+from scaler.decision import Outlook, Snapshot, horizon, window
 from scaler.engine.state import BANDS
 
 if TYPE_CHECKING:
     from forecasting.forecast import Forecast
     from scaler.engine.state import ModelState, SeriesState, TriggerState
+    from scaler.settings import Settings
 
 __all__ = ["snapshot"]
 
 
-def snapshot(series: SeriesState, trigger: TriggerState, *, now: float, forecast_max_age: float) -> Snapshot:
+def snapshot(series: SeriesState, trigger: TriggerState, *, now: float, settings: Settings) -> Snapshot:
     """All that is known of the trigger now."""
     model = series.models.get(trigger.model_key)
     outlook = None
@@ -24,7 +25,7 @@ def snapshot(series: SeriesState, trigger: TriggerState, *, now: float, forecast
     if model is not None:
         note = model.note()
         if model.forecast is not None:
-            outlook = _outlook(series, trigger, model, model.forecast, forecast_max_age)
+            outlook = _outlook(series, trigger, model, model.forecast, settings)
     return Snapshot(
         trigger=trigger.config.key.id,
         series=series.id,
@@ -39,19 +40,20 @@ def snapshot(series: SeriesState, trigger: TriggerState, *, now: float, forecast
 
 
 def _outlook(
-    series: SeriesState, trigger: TriggerState, model: ModelState, forecast: Forecast, forecast_max_age: float
+    series: SeriesState, trigger: TriggerState, model: ModelState, forecast: Forecast, settings: Settings
 ) -> Outlook:
     quantile = trigger.config.effective_quantile
-    steps = horizon(lead_time=trigger.config.lead_time, step=forecast.step, forecast_max_age=forecast_max_age)
+    ahead = window(trigger.config.lead_time, settings.asking_delay)
+    steps = horizon(window=ahead, step=forecast.step, forecast_max_age=settings.forecast_max_age)
     steps = min(steps, forecast.horizon)
-    ahead = min(horizon(lead_time=trigger.config.lead_time, step=forecast.step, forecast_max_age=0.0), steps)
+    within = min(horizon(window=ahead, step=forecast.step, forecast_max_age=0.0), steps)
     return Outlook(
         origin=forecast.origin,
         step=forecast.step,
         forecaster=model.rung,
         quantile=quantile,
         peak=tuple(float(value) for value in forecast.peak[_row(forecast, quantile), :steps]),
-        bands={f"{level:g}": float(forecast.peak[_row(forecast, level), ahead - 1]) for level in BANDS},
+        bands={f"{level:g}": float(forecast.peak[_row(forecast, level), within - 1]) for level in BANDS},
         fitted_at=model.fitted_at,
         highest=series.history.highest(),
         verdict=getattr(model.fitted, "explanation", ""),

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Refresh"]
 
-_SETTLE = 2.0  # seconds after a step is complete before it is asked for: the last scrapes must have landed
+_SETTLE = 1 / 30  # of the step, at most _LONGEST_SETTLE, after its end: the last scrapes must have landed
+_LONGEST_SETTLE = 2.0  # seconds
 _SPREAD = 0.2  # of the step, at most _LONGEST_SPREAD: the series of a fleet are not asked for all at once
 _LONGEST_SPREAD = 12.0
 
@@ -94,7 +95,8 @@ class Refresh:
 
     def next_step(self, series: SeriesState) -> float:
         """When the next step is complete and has settled; sooner while the source fails."""
-        phase = _SETTLE + spread(series.id) * min(_SPREAD * series.step, _LONGEST_SPREAD)
+        settle = min(_SETTLE * series.step, _LONGEST_SETTLE)
+        phase = settle + spread(series.id) * min(_SPREAD * series.step, _LONGEST_SPREAD)
         due = _next_phase(self._clock(), every=series.step, phase=phase)
         return min(due, self._clock() + self._interval) if series.error else due
 

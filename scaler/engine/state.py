@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from scaler.decision import horizon
+from scaler.decision import horizon, window
 
 if TYPE_CHECKING:
     from forecasting.forecast import Forecast
@@ -77,16 +77,10 @@ class SeriesState:
     warning: str = ""
     loaded: bool = False  # the store was asked for its past
 
-    def horizon(self, key: ModelKey, *, forecast_max_age: float) -> int:
+    def horizon(self, key: ModelKey, *, asking_delay: float, forecast_max_age: float) -> int:
         """Steps that the model must forecast for the triggers that use it."""
-        return max(
-            (
-                horizon(lead_time=t.config.lead_time, step=self.step, forecast_max_age=forecast_max_age)
-                for t in self.triggers.values()
-                if t.model_key == key
-            ),
-            default=1,
-        )
+        windows = [window(t.config.lead_time, asking_delay) for t in self.triggers.values() if t.model_key == key]
+        return horizon(window=max(windows, default=0.0), step=self.step, forecast_max_age=forecast_max_age)
 
     def levels(self, key: ModelKey) -> tuple[float, ...]:
         """Quantile levels that the model must forecast for the triggers that use it."""
