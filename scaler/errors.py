@@ -9,6 +9,7 @@
     ├── LimitReached            a bound on triggers, streams or sizes is reached
     ├── ValueUnknown            the load is not known: never answered as 0
     ├── ValueUnservable         the load is known but no number the HPA can take: negative, not finite, too large
+    ├── DeadlinePassed          this server's own deadline for a call has passed
     ├── EngineLost              the engine process is not there to do what was asked
     ├── StoreError              the store cannot be read or written
     └── SourceError             a source did not give the value
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AddressRefused",
+    "DeadlinePassed",
     "EngineLost",
     "ForesailError",
     "InvalidSettings",
@@ -106,6 +108,10 @@ class ValueUnknown(ForesailError):
 
 class ValueUnservable(ForesailError):
     """The load is no number that the HPA can take; KEDA would turn it into 0, so it gets an error."""
+
+
+class DeadlinePassed(ForesailError):
+    """This server's own deadline for a call has passed: KEDA's polling waits without limit."""
 
 
 class EngineLost(ForesailError):

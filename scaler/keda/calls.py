@@ -1,0 +1,78 @@
+"""The boundary around every call: an error becomes a status, and the observer hears of each call once."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+import grpc
+
+from scaler.keda.status import StatusTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from grpc import aio
+
+__all__ = ["CallObserver", "Calls"]
+
+
+class CallObserver(Protocol):
+    """Told of every call that reached the servicer when it has ended; must neither raise nor wait."""
+
+    def __call__(self, method: str, code: grpc.StatusCode, seconds: float, /) -> None:
+        """One call of `method`. CANCELLED: the client went. A stream's `seconds` are those it was open."""
+        ...
+
+
+class Calls:
+    """Makes the boundaries.
+
+    Args:
+        observer: Hears of every call.
+        statuses: Turns errors into statuses.
+        clock: Seconds that only go forward, fine enough for latencies.
+    """
+
+    def __init__(
+        self,
+        *,
+        observer: CallObserver,
+        statuses: StatusTable | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.observer = observer
+        self.statuses = statuses or StatusTable()
+        self.clock = clock
+
+    def boundary(self, method: str, context: aio.ServicerContext[Any, Any]) -> _Boundary:
+        """An `async with` around all that one call does."""
+        return _Boundary(self, method, context)
+
+
+class _Boundary:
+    """One call; a class and no generator function, as it runs thousands of times a second."""
+
+    __slots__ = ("_calls", "_context", "_method", "_started")
+
+    def __init__(self, calls: Calls, method: str, context: aio.ServicerContext[Any, Any]) -> None:
+        self._calls = calls
+        self._method = method
+        self._context = context
+        self._started = calls.clock()
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception):
+            status = self._calls.statuses.status(error, method=self._method)
+            self._observe(status.code)
+            await self._context.abort(status.code, status.text)
+        self._observe(grpc.StatusCode.OK if error is None else grpc.StatusCode.CANCELLED)
+
+    def _observe(self, code: grpc.StatusCode) -> None:
+        self._calls.observer(self._method, code, self._calls.clock() - self._started)

@@ -1,0 +1,104 @@
+"""KEDA's five calls, answered from memory."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from scaler.errors import DeadlinePassed
+from scaler.keda.encoding import activity, metric_spec, metrics
+from scaler.pb.externalscaler_pb2_grpc import ExternalScalerServicer
+from scaler.words import duration
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from grpc import aio
+
+    from scaler.decision import Decision
+    from scaler.keda.calls import Calls
+    from scaler.keda.desk import Desk
+    from scaler.keda.streams import Streams
+    from scaler.pb.externalscaler_pb2 import (
+        GetMetricSpecResponse,
+        GetMetricsRequest,
+        GetMetricsResponse,
+        IsActiveResponse,
+        ScaledObjectRef,
+    )
+    from scaler.trigger import TriggerConfig
+
+
+__all__ = ["Servicer"]
+
+
+class Servicer(ExternalScalerServicer):
+    """The gRPC service; its method names are KEDA's.
+
+    Args:
+        desk: Where triggers and decisions come from.
+        calls: The boundary around each call.
+        streams: The open streams.
+        deadline: Seconds that a call may take, whatever the client allows: KEDA's polling allows for ever.
+    """
+
+    def __init__(self, desk: Desk, *, calls: Calls, streams: Streams, deadline: float) -> None:
+        self._desk = desk
+        self._calls = calls
+        self._streams = streams
+        self._deadline = deadline
+
+    async def GetMetricSpec(
+        self, request: ScaledObjectRef, context: aio.ServicerContext[Any, Any]
+    ) -> GetMetricSpecResponse:
+        """The trigger's metric and target, from the metadata and nothing else."""
+        async with self._calls.boundary("GetMetricSpec", context):
+            return metric_spec(self._trigger(request))
+
+    async def GetMetrics(
+        self, request: GetMetricsRequest, context: aio.ServicerContext[Any, Any]
+    ) -> GetMetricsResponse:
+        """The one value to scale for. The metric's name is not looked at: the metadata says all."""
+        async with self._calls.boundary("GetMetrics", context):
+            trigger = self._trigger(request.scaledObjectRef)
+            return metrics(trigger, await self._decision(trigger, follows=False))
+
+    async def IsActive(
+        self, request: ScaledObjectRef, context: aio.ServicerContext[Any, Any]
+    ) -> IsActiveResponse:
+        """Whether the workload should run, by the decision that answered the GetMetrics just before."""
+        async with self._calls.boundary("IsActive", context):
+            return activity(await self._decision(self._trigger(request), follows=True))
+
+    async def StreamIsActive(
+        self, request: ScaledObjectRef, context: aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[IsActiveResponse]:
+        """`true` each time the workload turns active."""
+        async with self._calls.boundary("StreamIsActive", context):
+            async for response in self._streams.active(self._trigger(request)):
+                yield response
+
+    async def StreamMetricSpec(
+        self, request: ScaledObjectRef, context: aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[GetMetricSpecResponse]:
+        """GetMetricSpec's answer, at once."""
+        async with self._calls.boundary("StreamMetricSpec", context):
+            async for response in self._streams.specs(self._trigger(request)):
+                yield response
+
+    def _trigger(self, request: ScaledObjectRef) -> TriggerConfig:
+        return self._desk.trigger(request.namespace, request.name, dict(request.scalerMetadata))
+
+    async def _decision(self, trigger: TriggerConfig, *, follows: bool) -> Decision:
+        decision = self._desk.peek(trigger, follows=follows)
+        if decision is not None:
+            return decision
+        try:
+            async with asyncio.timeout(self._deadline) as limit:
+                return await self._desk.decision(trigger, follows=follows)
+        except TimeoutError:
+            if limit.expired():
+                raise DeadlinePassed(
+                    f"no answer within {duration(self._deadline)}, the server's own deadline for a call"
+                ) from None
+            raise
