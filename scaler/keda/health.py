@@ -36,9 +36,7 @@ class Health(health_pb2_grpc.HealthServicer):
         """NOT_SERVING from now on; Watch streams are told so and end."""
         self._ended.set()
 
-    async def Check(
-        self, request: HealthCheckRequest, context: aio.ServicerContext[Any, Any]
-    ) -> HealthCheckResponse:
+    async def Check(self, request: HealthCheckRequest, context: aio.ServicerContext[Any, Any]) -> HealthCheckResponse:
         """The status now; NOT_FOUND for a service that is none of ours."""
         if request.service not in self._services:
             known = ", ".join(repr(service) for service in sorted(self._services))

@@ -77,9 +77,7 @@ class KedaServer:
         self._port = 0
         self._health = Health([SERVICE])
         self._streams = Streams(desk, most=limits.streams, rest=limits.stream_rest)
-        servicer = Servicer(
-            desk, calls=Calls(observer=observer), streams=self._streams, deadline=limits.deadline
-        )
+        servicer = Servicer(desk, calls=Calls(observer=observer), streams=self._streams, deadline=limits.deadline)
         self._server = aio.server(
             options=_options(limits),
             # streams have a bound of their own: they must not use up what polls need

@@ -63,9 +63,7 @@ class Servicer(ExternalScalerServicer):
             trigger = self._trigger(request.scaledObjectRef)
             return metrics(trigger, await self._decision(trigger, follows=False))
 
-    async def IsActive(
-        self, request: ScaledObjectRef, context: aio.ServicerContext[Any, Any]
-    ) -> IsActiveResponse:
+    async def IsActive(self, request: ScaledObjectRef, context: aio.ServicerContext[Any, Any]) -> IsActiveResponse:
         """Whether the workload should run, by the decision that answered the GetMetrics just before."""
         async with self._calls.boundary("IsActive", context):
             return activity(await self._decision(self._trigger(request), follows=True))

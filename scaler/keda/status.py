@@ -79,9 +79,7 @@ class StatusTable:
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._logged: dict[
-            tuple[str, str, int], float
-        ] = {}  # bounded: one entry for each line that ever raised
+        self._logged: dict[tuple[str, str, int], float] = {}  # bounded: one entry for each line that ever raised
 
     def status(self, error: Exception, *, method: str) -> Status:
         """The status of a call of `method` that failed with `error`."""

@@ -33,8 +33,8 @@ _UNKNOWN = (ValueUnknown, ValueUnservable, SourceError, EngineLost)
 """What passes without the client's doing. To break the stream for it would run up KEDA's back-off."""
 
 
-class _Ended(Exception):  # noqa: N818 - no error: how an end reaches a stream that waits
-    """The streams have been ended."""
+class _Ended(Exception):
+    """The streams have been ended: no error, but how that reaches a stream that waits."""
 
 
 class Streams:
