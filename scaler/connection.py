@@ -24,6 +24,7 @@ __all__ = [
     "SOURCE_NAME",
     "TENANT",
     "TIMEOUT",
+    "TIMEOUT_OF_SOURCE",
     "USERNAME",
     "auth_problems",
 ]
@@ -34,12 +35,8 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")  # a header's name, RFC 9110 section 5.6.2
 _VISIBLE = re.compile(r"[\x20-\x7e]{1,16384}")
 # What the HTTP client sets itself; from outside they would let one request pass for two.
-_FRAMING = frozenset(
-    {"connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"}
-)
-_OURS = frozenset(
-    {"query", "time", "start", "end", "step", "timeout"}
-)  # query parameters that we set ourselves
+_FRAMING = frozenset({"connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"})
+_OURS = frozenset({"query", "time", "start", "end", "step", "timeout"})  # query parameters that we set ourselves
 _EXCLUSIVE = ("bearer", "basic", "custom")  # each sets the header that says who asks
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     "bearer": ("bearer_token",),
@@ -72,13 +69,9 @@ def _parse_address(value: str) -> str:
     if _OUTSIDE_URL.search(value) or port == 0 or not _is_host(host) or parts.scheme not in {"http", "https"}:
         raise Unreadable(f"it must be {_URL_SAYS}", show=show)
     if parts.username is not None or parts.password is not None:
-        raise Unreadable(
-            "it holds credentials; give them with authModes (auth_modes in a settings file)", show=False
-        )
+        raise Unreadable("it holds credentials; give them with authModes (auth_modes in a settings file)", show=False)
     if "?" in value or "#" in value:
-        raise Unreadable(
-            "it has a query or a fragment, where only scheme, host, port and path belong", show=False
-        )
+        raise Unreadable("it has a query or a fragment, where only scheme, host, port and path belong", show=False)
     shown_host = f"[{host}]" if ":" in host else host
     shown_port = "" if port is None else f":{port}"
     return f"{parts.scheme}://{shown_host}{shown_port}{parts.path.rstrip('/')}"
@@ -145,9 +138,8 @@ SOURCE_NAME = matching(
     "at most 63 lower-case letters, digits and hyphens, none at its ends",
 )
 TENANT = text(says="a name", maximum=253)
-TIMEOUT = duration(
-    minimum=0.1, maximum=60.0, bare=0.001
-)  # KEDA's triggers count a bare number in milliseconds
+TIMEOUT = duration(minimum=0.1, maximum=60.0, bare=0.001)  # KEDA's triggers count a bare number in milliseconds
+TIMEOUT_OF_SOURCE = duration(minimum=0.1, maximum=60.0, bare=1.0)  # in the settings it counts seconds, as all there
 USERNAME = matching(r"[^\x00-\x1f\x7f:\ud800-\udfff]{1,1024}", "a user's name without a colon", show=False)
 
 
@@ -163,14 +155,10 @@ def auth_problems(modes: Collection[str], given: Collection[str], names: Mapping
     problems = []
     rivals = [mode for mode in _EXCLUSIVE if mode in modes]
     if len(rivals) > 1:
-        problems.append(
-            f"{list_name} names {' and '.join(rivals)}; only one of bearer, basic and custom can be used"
-        )
+        problems.append(f"{list_name} names {' and '.join(rivals)}; only one of bearer, basic and custom can be used")
     for mode in modes:
         problems += [
-            f"{list_name} names {mode}, but {names[field]} is missing"
-            for field in _NEEDED[mode]
-            if field not in given
+            f"{list_name} names {mode}, but {names[field]} is missing" for field in _NEEDED[mode] if field not in given
         ]
     problems += [
         f"{names[field]} is given, but {list_name} does not name {mode}"

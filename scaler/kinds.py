@@ -49,14 +49,12 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": MINUTE, "h": HOUR, "d": DAY, "w": WEEK, "y": 365 * DAY}
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhdwy])")
 _DURATION = re.compile(rf"(?:{_DURATION_PART.pattern})+")
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]"
-)  # controls except tab and line ends; surrogates
+_UNSAFE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # controls except tab and line ends; surrogates
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})  # what Go's strconv.ParseBool takes, as KEDA does
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 
 
-class Unreadable(ValueError):  # noqa: N818 - reads as what it says of a text, as the tree in errors.py does
+class Unreadable(ValueError):
     """A text is not of the kind. `show` is False where repeating the text could repeat a credential."""
 
     def __init__(self, reason: str, *, show: bool = True) -> None:

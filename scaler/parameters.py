@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from scaler.kinds import Kind, Unreadable, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = ["REQUIRED", "Parameter", "Reading", "Schema", "bounded", "nearest", "parameter"]
 
@@ -190,22 +190,18 @@ class Schema:
         self._instead_of_plain = instead_of_plain
         self._see = see
         self.parameters = tuple(
-            Parameter(field=f.name, **f.metadata)
-            for f in dataclasses.fields(declared)
-            if "kind" in f.metadata
+            Parameter(field=f.name, **f.metadata) for f in dataclasses.fields(declared) if "kind" in f.metadata
         )
         self.names = {p.field: self._outside(p) for p in self.parameters}
         self.defaults: dict[str, Any] = {p.field: p.default for p in self.parameters if not p.required}
         self._families = tuple(p for p in self.parameters if p.many)
         # name -> (parameter, the value may be shown)
         self._names: dict[str, tuple[Parameter, bool]] = {}
-        self._secrets: set[str] = set()
+        self._secrets: dict[str, Parameter] = {}
         for p in self.parameters:
             if not p.many:
                 self._enter(p)
-        self._ignored = set(ignored).union(
-            f"{name}{suffix}" for name in ignored for suffix in suffixes if everywhere
-        )
+        self._ignored = set(ignored).union(f"{name}{suffix}" for name in ignored for suffix in suffixes if everywhere)
         self._ignored -= set(self._names)
 
     def _outside(self, p: Parameter) -> str:
@@ -215,26 +211,24 @@ class Schema:
     def _enter(self, p: Parameter) -> None:
         for name in (p.name, *p.aliases):
             if p.secret:
-                self._secrets.add(name)
+                self._secrets[name] = p
             else:
                 self._names[name] = (p, not p.private)
             if p.secret or self.everywhere:
                 for suffix in self.suffixes:
                     self._names[name + suffix] = (p, False)
 
-    def read(self, texts: Mapping[str, object], *, prefix: str = "") -> Reading:
+    def read(self, texts: Mapping[str, object], *, label: Callable[[str], str] = str) -> Reading:
         """Reads all of it; never raises.
 
         Args:
             texts: Name -> value: texts, or what a settings file holds. An empty text counts as not given.
-            prefix: Stands before every name in the problems.
+            label: Makes of a name what the problems call it.
         """
         reading = Reading()
         if len(texts) > MAX_NAMES:
             reading.refused = True
-            reading.problems.append(
-                f"{prefix or 'it '}has {len(texts)} names; at most {MAX_NAMES} are accepted, see {self._see}"
-            )
+            reading.problems.append(f"{len(texts)} names are given; at most {MAX_NAMES} are accepted, see {self._see}")
             return reading
         found: dict[str, list[tuple[str, object, bool]]] = {}
         for name, raw in texts.items():
@@ -244,13 +238,15 @@ class Schema:
                 if value != "":
                     found.setdefault(known[0].field, []).append((name, value, known[1]))
             elif name not in self._ignored and not self._in_family(name, raw, found):
-                reading.problems.append(self._unknown(name, prefix))
+                reading.problems.append(self._unknown(name, label))
+                if name in self._secrets:
+                    reading.given[self._secrets[name].field] = name
         reading.problems.sort()
         for p in self.parameters:
             if p.many:
-                self._read_family(p, found.get(p.field, []), reading, prefix)
+                self._read_family(p, found.get(p.field, []), reading, label)
             else:
-                self._read_one(p, found.get(p.field, []), reading, prefix)
+                self._read_one(p, found.get(p.field, []), reading, label)
         return reading
 
     def _in_family(self, name: str, raw: object, found: dict[str, list[tuple[str, object, bool]]]) -> bool:
@@ -260,35 +256,35 @@ class Schema:
                 return True
         return False
 
-    def _unknown(self, name: str, prefix: str) -> str:
+    def _unknown(self, name: str, label: Callable[[str], str]) -> str:
         if name in self._secrets:
-            return prefix + self._instead_of_plain.format(name=name)
+            return self._instead_of_plain.format(name=label(name))
         if name in self.refused:
-            return f"{prefix}{name} {self.refused[name]}"
+            return f"{label(name)} {self.refused[name]}"
         near = nearest(name, self._names)
         if near is None:
-            return f"{prefix}{quoted(name)} is not a known name; see {self._see}"
-        return f"{prefix}{quoted(name)} is not a known name; did you mean {near}?"
+            return f"{quoted(label(name))} is not a known name; see {self._see}"
+        return f"{quoted(label(name))} is not a known name; did you mean {label(near)}?"
 
     def _read_one(
-        self, p: Parameter, found: list[tuple[str, object, bool]], reading: Reading, prefix: str
+        self, p: Parameter, found: list[tuple[str, object, bool]], reading: Reading, label: Callable[[str], str]
     ) -> None:
         if len(found) > 1:
             names = sorted(name for name, _, _ in found)
             reading.given[p.field] = names[0]
-            reading.problems.append(f"{prefix}{' and '.join(names)} mean the same; give only one of them")
+            reading.problems.append(f"{' and '.join(map(label, names))} mean the same; give only one of them")
         elif found:
             ((name, value, show),) = found
             reading.given[p.field] = name
             try:
                 reading.values[p.field] = _value(p.kind, value)
             except Unreadable as error:
-                reading.problems.append(prefix + _refusal(name, value, error, show=show))
+                reading.problems.append(_refusal(label(name), value, error, show=show))
         elif p.required:
-            reading.problems.append(f"{prefix}{p.name} is missing; it must be {p.kind.says}")
+            reading.problems.append(f"{label(p.name)} is missing; it must be {p.kind.says}")
 
     def _read_family(
-        self, p: Parameter, found: list[tuple[str, object, bool]], reading: Reading, prefix: str
+        self, p: Parameter, found: list[tuple[str, object, bool]], reading: Reading, label: Callable[[str], str]
     ) -> None:
         values = []
         for name, value, show in sorted(found, key=lambda item: item[0]):
@@ -296,14 +292,14 @@ class Schema:
             rest = name[len(p.name) :]
             if not _FAMILY_MEMBER.fullmatch(rest):
                 reading.problems.append(
-                    f"{prefix}{quoted(name)} is not a known name; after {p.name} stands a name of at most "
+                    f"{quoted(label(name))} is not a known name; after {p.name} stands a name of at most "
                     f"64 lower-case letters, digits and _"
                 )
                 continue
             try:
                 values.append((rest, _value(p.kind, value)))
             except Unreadable as error:
-                reading.problems.append(prefix + _refusal(name, value, error, show=show))
+                reading.problems.append(_refusal(label(name), value, error, show=show))
         if values:
             reading.values[p.field] = tuple(values)
 

@@ -81,8 +81,7 @@ class TriggerConfig:
         SOURCE_NAME,
         default="",
         group=_LOAD,
-        doc="A source named in the server's settings, with its address and credentials, instead of "
-        "`serverAddress`.",
+        doc="A source named in the server's settings, with its address and credentials, instead of `serverAddress`.",
     )
     query: str = parameter(
         "query",
@@ -103,8 +102,7 @@ class TriggerConfig:
         number(minimum=-1e12, maximum=1e12),
         default=0.0,
         group=_LOAD,
-        doc="The workload is active, and leaves zero replicas, while its load or its forecast is **above** "
-        "this.",
+        doc="The workload is active, and leaves zero replicas, while its load or its forecast is **above** this.",
     )
     ignore_null_values: bool = parameter(
         "ignoreNullValues",
@@ -129,8 +127,7 @@ class TriggerConfig:
         default=(),
         private=True,
         group=_ACCESS,
-        doc="Further headers of each request: `X-Scope-OrgID=shop,X-Other=1`. A value may hold `=`, but no "
-        "comma.",
+        doc="Further headers of each request: `X-Scope-OrgID=shop,X-Other=1`. A value may hold `=`, but no comma.",
     )
     query_parameters: tuple[tuple[str, str], ...] = parameter(
         "queryParameters",
@@ -166,9 +163,7 @@ class TriggerConfig:
     bearer_token: str = parameter(
         "bearerToken", HEADER_VALUE, default="", secret=True, group=_ACCESS, doc="For `bearer`."
     )
-    username: str = parameter(
-        "username", USERNAME, default="", secret=True, group=_ACCESS, doc="For `basic`."
-    )
+    username: str = parameter("username", USERNAME, default="", secret=True, group=_ACCESS, doc="For `basic`.")
     password: str = parameter(
         "password",
         text(says="a password", lines=True),
@@ -183,8 +178,7 @@ class TriggerConfig:
         default="",
         secret=True,
         group=_ACCESS,
-        doc="Certificates of the authorities that the source's certificate is checked against, in PEM; "
-        "needs no mode.",
+        doc="Certificates of the authorities that the source's certificate is checked against, in PEM; needs no mode.",
     )
     cert: str = parameter(
         "cert",
@@ -228,8 +222,7 @@ class TriggerConfig:
         STEP,
         default=60,
         group=_FORECAST,
-        doc="Distance of two samples. Whole seconds that divide a day, so that all replicas look at the "
-        "same moments.",
+        doc="Distance of two samples. Whole seconds that divide a day, so that all replicas look at the same moments.",
     )
     forecaster: str = parameter(
         "forecaster",
@@ -290,8 +283,7 @@ class TriggerConfig:
         choice("active", "observe"),
         default="active",
         group=_DECIDING,
-        doc="`observe` serves the observed load, as plain KEDA would, and only records what would have been "
-        "served.",
+        doc="`observe` serves the observed load, as plain KEDA would, and only records what would have been served.",
     )
     max_factor: float = parameter(
         "maxFactor",
@@ -312,17 +304,13 @@ class TriggerConfig:
     def __post_init__(self) -> None:
         source = ("source", self.source) if self.source else ("address", self.server_address)
         asked = (*source, self.tenant_namespace, self.query)
-        object.__setattr__(
-            self, "metric_name", f"foresail-{_slug(self.query)}{digest_of('metric', *asked)[:8]}"
-        )
+        object.__setattr__(self, "metric_name", f"foresail-{_slug(self.query)}{digest_of('metric', *asked)[:8]}")
         reached = (*asked, *self._credentials())
         object.__setattr__(self, "series_id", digest_of("series", *reached, f"{self.step}"))
 
     def _credentials(self) -> tuple[str, ...]:
         """All else that the source's answer may depend on; parts that vary in number carry their count."""
-        listed = [
-            part for pairs in (self.custom_headers, self.query_parameters) for item in pairs for part in item
-        ]
+        listed = [part for pairs in (self.custom_headers, self.query_parameters) for item in pairs for part in item]
         return (
             f"{len(self.custom_headers)},{len(self.query_parameters)}",
             f"{self.ignore_null_values},{self.unsafe_ssl and not self.source}",

@@ -106,9 +106,7 @@ def _source_problems(reading: Reading) -> list[str]:
         ]
     problems = []
     if "server_address" not in given:
-        problems.append(
-            "serverAddress is missing; it must be the address of a Prometheus, or give source instead"
-        )
+        problems.append("serverAddress is missing; it must be the address of a Prometheus, or give source instead")
     if "auth_modes" not in given or "auth_modes" in reading.values:
         problems += auth_problems(reading.values.get("auth_modes", ()), given, SCHEMA.names)
     return problems
