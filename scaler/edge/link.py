@@ -70,7 +70,8 @@ class EngineLink:
         if self._writer is None:
             raise EngineLost("the engine process is being started again: what it knows is not available now")
         number = next(self._numbers)
-        answer = self._asked[number] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._asked[number] = answer
         self.tell(Ask(number, what))
         try:
             async with asyncio.timeout(within):

@@ -119,24 +119,16 @@ class Engine:
             series.observed, series.observed_at = stored.observed, stored.observed_at
 
     def _open_series(self, config: TriggerConfig) -> SeriesState:
-        spec = config.source_spec() if not config.source else self._named_source(config.source)
         series = SeriesState(
             id=config.series_id,
             query=config.query,
             step=config.step,
-            source=self._open_source(spec),
+            source=self._open_source(config.resolve(self._settings.sources)),
             history=History(step=config.step, capacity=_capacity(config)),
         )
         self._series[series.id] = series
         self._start(("first", series.id))
         return series
-
-    def _named_source(self, name: str) -> SourceSpec:
-        spec = self._settings.sources.get(name)
-        if spec is None:
-            known = ", ".join(sorted(self._settings.sources)) or "none"
-            raise InvalidTrigger([f"source: no source named {name!r} in the settings of the server (known: {known})"])
-        return spec
 
     # --- the loop --------------------------------------------------------------------------
 

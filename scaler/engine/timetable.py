@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import itertools
 from typing import Generic, TypeVar
-from zlib import crc32
 
 __all__ = ["Timetable", "spread"]
 
@@ -14,7 +14,7 @@ _J = TypeVar("_J")
 
 def spread(name: str) -> float:
     """A fixed number in [0, 1) for a name: spreads the work of many over time, the same in every replica."""
-    return crc32(name.encode()) / 2**32
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=6).digest(), "big") / 2**48
 
 
 class Timetable(Generic[_J]):

@@ -1,0 +1,135 @@
+"""The fit pool, with real worker processes."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from forecasting.registry import default_registry
+from forecasting.serialise import loads
+from forecasting.series import TimeSeries
+from scaler.engine.fits import FitLost, FitPool, Priority
+from scaler.engine.messages import FitRequest, Rung
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+GIB = 1 << 30
+# speaks the worker's protocol: says that it has started on rung 1, then does what the test wants
+FAULTY = """
+import os, struct, sys, time
+import msgspec
+from scaler.engine.frames import encode_frame, read_frame
+from scaler.engine.messages import FitRequest, FitStarted
+read_frame(sys.stdin.buffer, FitRequest)
+sys.stdout.buffer.write(encode_frame(FitStarted(1)))
+sys.stdout.buffer.flush()
+{then}
+"""
+
+
+def request(*ladder: str, values: tuple[float, ...] = (1.0,) * 300) -> FitRequest:
+    return FitRequest(
+        ladder=[Rung(name) for name in ladder],
+        start=0,
+        step=60,
+        values=np.array(values, dtype="<f8").tobytes(),
+        horizon=8,
+        levels=[0.5, 0.9],
+    )
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[FitPool]:
+    one = FitPool(workers=1, timeout=60.0, memory=4 * GIB)
+    yield one
+    await one.close()
+
+
+@pytest.fixture
+async def faulty() -> AsyncIterator[Callable[..., FitPool]]:
+    pools: list[FitPool] = []
+
+    def make(then: str, *, timeout: float = 60.0) -> FitPool:
+        command = (sys.executable, "-c", FAULTY.format(then=then))
+        pools.append(FitPool(workers=1, timeout=timeout, memory=4 * GIB, command=command))
+        return pools[-1]
+
+    yield make
+    for one in pools:
+        await one.close()
+
+
+async def test_the_first_rung_that_can_be_fitted_comes_back(pool: FitPool) -> None:
+    done = await pool.fit(request("naive"), priority=Priority.NEW)
+    assert (done.rung, done.failures) == (0, [])
+    default_registry()  # makes the stored kinds known to this process
+    context = TimeSeries(0, 60, np.ones(300))
+    forecast = loads(done.data).predict(context, horizon=3, levels=[0.9])
+    assert forecast.peak.shape == (1, 3)
+
+
+async def test_rungs_that_fail_say_why_and_the_next_is_taken(pool: FitPool) -> None:
+    done = await pool.fit(request("no-such-method", "naive"), priority=Priority.NEW)
+    assert done.rung == 1
+    assert len(done.failures) == 1
+    assert "no-such-method" in done.failures[0]
+
+
+async def test_no_rung_left_is_an_answer_too(pool: FitPool) -> None:
+    done = await pool.fit(request("naive", values=()), priority=Priority.NEW)
+    assert (done.rung, done.data) == (-1, b"")
+    assert len(done.failures) == 1
+
+
+async def test_a_fit_that_hangs_is_killed_and_the_pool_goes_on(faulty: Callable[..., FitPool]) -> None:
+    pool = faulty("time.sleep(3600)", timeout=2.0)
+    with pytest.raises(FitLost, match=r"^ets did not finish within 2s$") as caught:
+        await pool.fit(request("auto", "ets"), priority=Priority.NEW)
+    assert caught.value.rung == 1
+    with pytest.raises(FitLost):
+        await pool.fit(request("auto", "ets"), priority=Priority.NEW)
+
+
+async def test_a_worker_that_dies_names_the_rung_that_it_was_on(faulty: Callable[..., FitPool]) -> None:
+    pool = faulty("os.kill(os.getpid(), 9)")
+    with pytest.raises(FitLost, match=r"^ets: its worker died \(exit -9\)$"):
+        await pool.fit(request("auto", "ets"), priority=Priority.NEW)
+
+
+async def test_a_worker_that_speaks_no_frames_is_replaced(faulty: Callable[..., FitPool]) -> None:
+    pool = faulty(r"sys.stdout.buffer.write(b'\xff' * 64); sys.stdout.buffer.flush(); sys.stdin.read()")
+    with pytest.raises(FitLost, match="ets: its worker broke off: a frame of 4294967295 bytes"):
+        await pool.fit(request("auto", "ets"), priority=Priority.NEW)
+
+
+async def test_a_program_that_cannot_be_started(faulty: Callable[..., FitPool]) -> None:
+    pool = FitPool(workers=1, timeout=60.0, memory=GIB, command=("/nonexistent/worker",))
+    with pytest.raises(FitLost, match="no fit worker: .*No such file"):
+        await pool.fit(request("naive"), priority=Priority.NEW)
+    await pool.close()
+
+
+async def test_new_series_are_fitted_before_stale_ones(pool: FitPool) -> None:
+    order: list[str] = []
+
+    async def fit(name: str, priority: int) -> None:
+        await pool.fit(request("naive"), priority=priority)
+        order.append(name)
+
+    # all are queued before the one worker has started
+    await asyncio.gather(fit("stale", Priority.STALE), fit("drifted", Priority.DRIFTED), fit("new", Priority.NEW))
+    assert order == ["new", "drifted", "stale"]
+
+
+async def test_closing_cancels_what_waits() -> None:
+    pool = FitPool(workers=1, timeout=60.0, memory=4 * GIB)
+    waiting = [asyncio.create_task(pool.fit(request("naive"), priority=0)) for _ in range(3)]
+    await asyncio.sleep(0)
+    await pool.close()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(result, asyncio.CancelledError) for result in results)

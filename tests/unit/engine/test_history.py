@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forecasting.series import TimeSeries
+from scaler.engine.history import History
+
+
+def series(start: int, *values: float, step: int = 60) -> TimeSeries:
+    return TimeSeries(start, step, np.array(values))
+
+
+def test_it_grows_at_the_end() -> None:
+    history = History(step=60, capacity=10)
+    history.extend(series(600, 1.0, 2.0))
+    history.extend(series(720, 3.0))
+    assert history.last() == series(600, 1.0, 2.0, 3.0)
+    assert (len(history), history.end, history.highest()) == (3, 720, 3.0)
+
+
+def test_what_is_known_stays_as_it_is() -> None:
+    history = History(step=60, capacity=10)
+    history.extend(series(600, 1.0, 2.0))
+    history.extend(series(600, 9.0, 9.0, 3.0))
+    history.extend(series(600, 9.0))
+    assert history.last() == series(600, 1.0, 2.0, 3.0)
+
+
+def test_a_gap_is_unknown_not_zero() -> None:
+    history = History(step=60, capacity=10)
+    history.extend(series(600, 1.0))
+    history.extend(series(780, 4.0))
+    assert history.last() == series(600, 1.0, np.nan, np.nan, 4.0)
+    assert history.last(2) == series(720, np.nan, 4.0)
+
+
+def test_a_gap_longer_than_the_capacity_leaves_only_what_is_new() -> None:
+    history = History(step=60, capacity=4)
+    history.extend(series(600, 1.0, 2.0))
+    history.extend(series(6000, 5.0, 6.0))
+    assert history.last() == series(5880, np.nan, np.nan, 5.0, 6.0)
+
+
+def test_an_empty_history_has_no_highest_load() -> None:
+    history = History(step=60, capacity=4)
+    history.extend(series(0))
+    assert (len(history.last()), history.highest(), history.end) == (0, 0.0, 0)
+
+
+@given(capacity=st.integers(1, 40), batches=st.lists(st.tuples(st.integers(0, 6), st.integers(1, 30)), max_size=12))
+def test_it_holds_the_last_of_all_samples(capacity: int, batches: list[tuple[int, int]]) -> None:
+    history = History(step=60, capacity=capacity)
+    everything: list[float] = []
+    for gap, count in batches:
+        if everything:
+            everything += [np.nan] * gap
+        start = len(everything) * 60
+        new = [float(len(everything) + n) for n in range(count)]
+        everything += new
+        history.extend(series(start, *new))
+    kept = everything[-capacity:]
+    assert np.array_equal(history.last().values, np.array(kept), equal_nan=True)
+    if kept:
+        assert history.last().end == (len(everything) - 1) * 60
