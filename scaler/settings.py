@@ -205,17 +205,25 @@ class Settings:
 
     observed_max_age: float = parameter(
         "observed_max_age",
-        _seconds(15.0, HOUR),
+        _seconds(1.0, HOUR),
         default=5 * MINUTE,
         group=_ANSWERING,
         doc="An older observed value is unknown: the answer is UNAVAILABLE, and KEDA's `fallback` takes over.",
     )
     forecast_max_age: float = parameter(
         "forecast_max_age",
-        _seconds(15.0, 6 * HOUR),
+        _seconds(1.0, 6 * HOUR),
         default=4 * MINUTE,
         group=_ANSWERING,
         doc="A forecast older than this is not served any more; the observed value is.",
+    )
+    asking_delay: float = parameter(
+        "asking_delay",
+        _seconds(0.0, 10 * MINUTE),
+        default=45.0,
+        group=_ANSWERING,
+        doc="What passes between a load and the asking for its replicas, added to every `leadTime`: a scrape interval "
+        "and an HPA sync.",
     )
     first_answer_wait: float = parameter(
         "first_answer_wait",
@@ -283,6 +291,14 @@ class Settings:
         default=2 * MINUTE,
         group=_FITTING,
         doc="A fit that takes longer is killed; the next simpler method takes its place.",
+    )
+    fit_memory: int = parameter(
+        "fit_memory",
+        integer(minimum=512 << 20, maximum=1 << 40),
+        default=4 << 30,
+        group=_FITTING,
+        doc="Bytes of address space that one of these processes may take; it takes far less of real memory. A fit that "
+        "wants more fails.",
     )
     refit_every: float = parameter(
         "refit_every",

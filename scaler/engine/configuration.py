@@ -1,0 +1,39 @@
+"""The edge's settings as bytes, so that its engine runs by the very same ones, whatever became of the file."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from scaler.settings import Settings
+from scaler.sources.base import SourceSpec
+
+__all__ = ["dumps", "loads"]
+
+
+class _Wire(msgspec.Struct, frozen=True, array_like=True):
+    values: dict[str, Any]
+    sources: dict[str, SourceSpec]
+
+
+def dumps(settings: Settings) -> bytes:
+    """The settings, secrets of sources included: for a local socket only."""
+    values = {
+        field.name: getattr(settings, field.name)
+        for field in dataclasses.fields(settings)
+        if field.name not in {"sources", "data_dir"}
+    }
+    values["data_dir"] = str(settings.data_dir)
+    return msgspec.msgpack.encode(_Wire(values, dict(settings.sources)))
+
+
+def loads(data: bytes) -> Settings:
+    """The settings that `dumps` wrote."""
+    wire = msgspec.msgpack.decode(data, type=_Wire)
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in wire.values.items()}
+    values["data_dir"] = Path(values["data_dir"])
+    return Settings(**values, sources=MappingProxyType(wire.sources))
