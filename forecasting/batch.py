@@ -13,6 +13,8 @@ from forecasting.forecast import Forecast, checked_levels
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from forecasting.forecaster import FittedForecaster
     from forecasting.series import FloatArray, TimeSeries
     from forecasting.windows import IntArray
@@ -48,7 +50,7 @@ class ForecastBatch:
         return int(self.values.shape[2])
 
     @property
-    def known(self) -> FloatArray:
+    def known(self) -> NDArray[np.bool_]:
         """Which origins could be forecast from; boolean, shape (N,)."""
         return ~np.isnan(self.values[:, 0, 0])
 

@@ -90,7 +90,7 @@ class Evaluation:
     failures: tuple[str, ...]
 
 
-def rolling_forecasts(  # noqa: PLR0913  # each names itself at the call
+def rolling_forecasts(
     series: TimeSeries,
     forecaster: Forecaster,
     *,
@@ -153,7 +153,7 @@ def rolling_forecasts(  # noqa: PLR0913  # each names itself at the call
         yield Refit(past.end, fitted, failed, fit_seconds, each, batch, positions)
 
 
-def rolling_origin(  # noqa: PLR0913  # each names itself at the call
+def rolling_origin(
     series: TimeSeries,
     forecaster: Forecaster,
     *,

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import numpy as np
+
+from forecasting.prepare.outliers import masked, outliers
+from forecasting.series import FloatArray, TimeSeries
+
+
+def _series(values: FloatArray) -> TimeSeries:
+    return TimeSeries(0, 60, values)
+
+
+def _daily(days: int = 7) -> FloatArray:
+    n = days * 1440
+    return 100 + 50 * np.sin(2 * np.pi * np.arange(n) / 1440) + np.random.default_rng(0).normal(0, 5, n)
+
+
+def test_a_spike_and_an_outage_are_found() -> None:
+    values = _daily()
+    values[5000] = 2000
+    values[7000:7030] = 0
+    assert np.flatnonzero(outliers(_series(values), (1440,))).tolist() == [5000, *range(7000, 7030)]
+    assert np.isnan(masked(_series(values), (1440,)).values[[5000, 7010]]).all()
+
+
+def test_a_job_that_runs_every_night_is_no_outlier() -> None:
+    values = _daily()
+    values[180::1440] += 1000
+    assert not outliers(_series(values), (1440,)).any()
+
+
+def test_what_happens_often_is_the_series_nature() -> None:
+    values = _daily()
+    values[np.random.default_rng(1).random(values.size) < 0.05] = 2000
+    assert not outliers(_series(values), (1440,)).any()
+
+
+def test_a_minute_at_zero_is_no_outage_and_an_idle_night_neither() -> None:
+    values = _daily()
+    values[3000:3003] = values[3000:3003] * 0.04
+    values = np.where(np.arange(values.size) % 1440 < 400, 0.0, values)
+    assert not outliers(_series(values), (1440,)).any()
+
+
+def test_odd_series_have_none() -> None:
+    for values in (np.zeros(100), np.full(100, np.nan), np.zeros(0), np.full(50, 3.0)):
+        assert not outliers(_series(values), (10,)).any()
