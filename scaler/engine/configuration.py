@@ -34,6 +34,8 @@ def dumps(settings: Settings) -> bytes:
 def loads(data: bytes) -> Settings:
     """The settings that `dumps` wrote."""
     wire = msgspec.msgpack.decode(data, type=_Wire)
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in wire.values.items()}
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in wire.values.items()
+    }
     values["data_dir"] = Path(values["data_dir"])
     return Settings(**values, sources=MappingProxyType(wire.sources))

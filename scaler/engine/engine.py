@@ -26,6 +26,7 @@ from scaler.words import plural
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from scaler.engine.meter import Meter
     from scaler.engine.modelling import Modelling
     from scaler.engine.persistence import Persistence
     from scaler.engine.refresh import Refresh
@@ -55,6 +56,7 @@ class Engine:
         persistence: Persistence,
         publish: Callable[[Update | Refused | Evicted], None],
         clock: Callable[[], float],
+        meter: Meter,
     ) -> None:
         self._settings = settings
         self._open_source = open_source
@@ -63,6 +65,7 @@ class Engine:
         self._persistence = persistence
         self._publish = publish
         self._clock = clock
+        self._meter = meter
         self._series: dict[str, SeriesState] = {}
         self._series_of: dict[str, SeriesState] = {}  # trigger id -> its series
         self._stored: dict[str, Snapshot] = {}  # last-good snapshots of triggers that were not called yet
@@ -178,10 +181,18 @@ class Engine:
     async def _do(self, job: _Job) -> None:
         kind, series_id = job
         series = self._series.get(series_id)
-        if series is not None:
-            await self._on_series(kind, series)
-        elif not series_id:
-            await self._housekeeping(kind)
+        try:
+            if series is not None:
+                await self._on_series(kind, series)
+            elif not series_id:
+                await self._housekeeping(kind)
+        except Exception as error:  # noqa: BLE001  # a bug in one job must not end the work of all others
+            self._meter.bug(" ".join(job).strip(), error)
+            if series is not None:
+                self._schedule_observe(series)
+                self._schedule_step(series)
+            elif not series_id:
+                self._timetable.set(job, self._clock() + _EVICT_EVERY)
         self._woken.set()
 
     async def _on_series(self, kind: str, series: SeriesState) -> None:
@@ -238,14 +249,14 @@ class Engine:
             await self._persistence.flush(now=now)
             self._timetable.set((kind, ""), self._clock() + _FLUSH_EVERY)
         elif kind == "evict":
-            self._evict(now)
+            await self._evict(now)
             self._timetable.set((kind, ""), now + _EVICT_EVERY)
         elif kind == "forget":
             before = now - self._settings.history_retention
             await self._persistence.forget(samples_before=int(before), snapshots_before=before)
             self._timetable.set((kind, ""), now + _FORGET_EVERY)
 
-    def _evict(self, now: float) -> None:
+    async def _evict(self, now: float) -> None:
         """Lets go of triggers that nobody calls; their history stays in the store."""
         idle = [
             (series, trigger_id)
@@ -262,6 +273,9 @@ class Engine:
                 self._timetable.drop(("step", series.id))
         if idle:
             self._publish(Evicted([trigger_id for _, trigger_id in idle]))
+        for series in {id(series): series for series, _ in idle}.values():
+            if not series.triggers:
+                await series.source.close()
 
     def _publish_series(self, series: SeriesState) -> None:
         """Snapshots of all triggers of the series, to the edge and to the store."""

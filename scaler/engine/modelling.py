@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from scaler.engine.fits import Fits
     from scaler.engine.messages import FitDone, Rung
+    from scaler.engine.meter import Meter
     from scaler.engine.persistence import Persistence
     from scaler.engine.state import ModelKey, SeriesState
     from scaler.settings import Settings
@@ -37,7 +38,7 @@ class Modelling:
         forecasters: tuple[str, ...],
         settings: Settings,
         clock: Callable[[], float],
-        on_fit: Callable[[str, str, float], None],
+        meter: Meter,
     ) -> None:
         """Args:
         fits: The pool.
@@ -45,14 +46,14 @@ class Modelling:
         forecasters: Names that the registry has.
         settings: How often to fit, and how far ahead.
         clock: Epoch seconds.
-        on_fit: Told of every fit: the forecaster, the outcome (`fitted`, `failed` or `lost`), CPU seconds.
+        meter: Told of every fit.
         """
         self._fits = fits
         self._persistence = persistence
         self._forecasters = forecasters
         self._settings = settings
         self._clock = clock
-        self._on_fit = on_fit
+        self._meter = meter
 
     def attach(self, series: SeriesState) -> None:
         """Gives every trigger of the series its model, and lets go of those that no trigger uses any more."""
@@ -139,7 +140,7 @@ class Modelling:
             done = await self._fits.fit(request, priority=Priority.STALE if model.fitted else Priority.NEW)
         except FitLost as lost:
             name = ladder[lost.rung].forecaster
-            self._on_fit(name, "lost", 0.0)
+            self._meter.fitted(name, "lost", 0.0)
             self._set_aside(model, name, str(lost))
         else:
             await self._take(series, model, done, ladder, past.end)
@@ -151,7 +152,7 @@ class Modelling:
     ) -> None:
         """Makes the fitted forecaster the one in use."""
         for rung in ladder[: len(done.failures)]:
-            self._on_fit(rung.forecaster, "failed", 0.0)
+            self._meter.fitted(rung.forecaster, "failed", 0.0)
         # what a lost fit or a failed prediction left is still the reason why a stand-in is in use
         rested = model.failures if any(until > self._clock() for until, _ in model.banned.values()) else ()
         model.failures = (*rested[:1], *done.failures)
@@ -159,7 +160,7 @@ class Modelling:
             return
         name, now = ladder[done.rung].forecaster, self._clock()
         model.fitted, model.rung, model.fitted_at = loads(done.data), name, now
-        self._on_fit(name, "fitted", done.cpu_seconds)
+        self._meter.fitted(name, "fitted", done.cpu_seconds)
         kept = msgspec.msgpack.encode(_Kept(name, done.data))
         await self._persistence.put_model(series.id, StoredModel(_name(model.key), kept, train_end, now))
 

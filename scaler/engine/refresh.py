@@ -12,6 +12,7 @@ from scaler.errors import ForesailError, SourceError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scaler.engine.meter import Meter
     from scaler.engine.persistence import Persistence
     from scaler.engine.state import SeriesState
 
@@ -33,20 +34,20 @@ class Refresh:
         observe_interval: float,
         concurrency: int,
         clock: Callable[[], float],
-        on_request: Callable[[str, ForesailError | None], None],
+        meter: Meter,
     ) -> None:
         """Args:
         persistence: Where new samples go and old ones come from.
         observe_interval: Seconds between two looks at the newest value.
         concurrency: Requests to sources at once.
         clock: Epoch seconds.
-        on_request: Told of every request: its kind (`instant` or `range`) and how it failed, if it did.
+        meter: Told of every request.
         """
         self._persistence = persistence
         self._interval = observe_interval
         self._places = asyncio.Semaphore(concurrency)
         self._clock = clock
-        self._on_request = on_request
+        self._meter = meter
 
     async def observe(self, series: SeriesState) -> None:
         """The newest value, as plain KEDA would see it; on failure the last one stays, and grows older."""
@@ -56,7 +57,7 @@ class Refresh:
         except ForesailError as error:
             self._failed("instant", series, error)
             return
-        self._on_request("instant", None)
+        self._meter.source_asked("instant", None, series=series.id)
         series.observed, series.observed_at, series.error = sample.value, sample.time, ""
 
     async def recall(self, series: SeriesState) -> None:
@@ -81,7 +82,7 @@ class Refresh:
         except ForesailError as error:
             self._failed("range", series, error)
             return False
-        self._on_request("range", None)
+        self._meter.source_asked("range", None, series=series.id)
         new = _known_part(new)
         if not len(new):
             return False
@@ -101,7 +102,7 @@ class Refresh:
         return min(due, self._clock() + self._interval) if series.error else due
 
     def _failed(self, request: str, series: SeriesState, error: ForesailError) -> None:
-        self._on_request(request, error)
+        self._meter.source_asked(request, error, series=series.id)
         series.error = str(error) if isinstance(error, SourceError) else f"the source cannot be used: {error}"
 
 

@@ -1,0 +1,79 @@
+"""An engine with all its parts, for the engine process and for commands that run it in their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from forecasting.registry import default_registry
+from scaler.engine.engine import Engine
+from scaler.engine.fits import FitPool
+from scaler.engine.modelling import Modelling
+from scaler.engine.persistence import Persistence
+from scaler.engine.refresh import Refresh
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from scaler.engine.messages import Evicted, Refused, Update
+    from scaler.engine.meter import Meter
+    from scaler.settings import Settings
+    from scaler.sources.base import MetricSource, SourceSpec
+    from scaler.store.base import Store
+
+__all__ = ["running_engine"]
+
+
+@contextlib.asynccontextmanager
+async def running_engine(
+    *,
+    settings: Settings,
+    store: Store,
+    open_source: Callable[[SourceSpec], MetricSource],
+    publish: Callable[[Update | Refused | Evicted], None],
+    clock: Callable[[], float],
+    meter: Meter,
+) -> AsyncIterator[Engine]:
+    """An engine that runs while the context is open; at its end everything pending is in the store."""
+    persistence = Persistence(store, on_error=meter.store_failed)
+    fits = FitPool(
+        workers=settings.fit_workers,
+        timeout=settings.fit_timeout,
+        memory=settings.fit_memory,
+        on_restart=meter.worker_lost,
+    )
+    refresh = Refresh(
+        persistence=persistence,
+        observe_interval=settings.observe_interval,
+        concurrency=settings.source_concurrency,
+        clock=clock,
+        meter=meter,
+    )
+    modelling = Modelling(
+        fits=fits,
+        persistence=persistence,
+        forecasters=tuple(default_registry().names()),
+        settings=settings,
+        clock=clock,
+        meter=meter,
+    )
+    engine = Engine(
+        settings=settings,
+        open_source=open_source,
+        refresh=refresh,
+        modelling=modelling,
+        persistence=persistence,
+        publish=publish,
+        clock=clock,
+        meter=meter,
+    )
+    await engine.warm_start()
+    running = asyncio.create_task(engine.run(), name="engine")
+    try:
+        yield engine
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await fits.close()
+        await persistence.close(now=clock())

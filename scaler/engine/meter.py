@@ -1,0 +1,48 @@
+"""What the engine tells telemetry, so that it need not know what becomes of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from scaler.errors import ForesailError
+
+__all__ = ["Meter", "NoMeter"]
+
+
+class Meter(Protocol):
+    """Called from the engine's loop: must not block."""
+
+    def source_asked(self, request: str, error: ForesailError | None, *, series: str) -> None:
+        """A request (`instant` or `range`) was answered, or failed like this."""
+
+    def fitted(self, forecaster: str, outcome: str, cpu_seconds: float) -> None:
+        """A fit ended: `fitted`, `failed` or `lost`."""
+
+    def worker_lost(self) -> None:
+        """A fit worker died or was killed."""
+
+    def store_failed(self, error: ForesailError) -> None:
+        """The store could not be read or written."""
+
+    def bug(self, job: str, error: Exception) -> None:
+        """A job ended in an error that nobody foresaw; the engine goes on with the next."""
+
+
+class NoMeter:
+    """Tells nobody: for tests and tools."""
+
+    def source_asked(self, request: str, error: ForesailError | None, *, series: str) -> None:
+        """Nothing."""
+
+    def fitted(self, forecaster: str, outcome: str, cpu_seconds: float) -> None:
+        """Nothing."""
+
+    def worker_lost(self) -> None:
+        """Nothing."""
+
+    def store_failed(self, error: ForesailError) -> None:
+        """Nothing."""
+
+    def bug(self, job: str, error: Exception) -> None:
+        """Nothing."""
