@@ -13,10 +13,14 @@ __all__ = ["MetricSource", "Sample", "SourceSpec"]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A value and the moment (epoch seconds) that it holds for. Always finite."""
+    """A value and the moment (epoch seconds) that it holds for. Always finite.
+
+    `warning` is what the source said about it, in words, "" if nothing: the value may rest on partial data.
+    """
 
     time: float
     value: float
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

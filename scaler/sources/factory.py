@@ -1,0 +1,136 @@
+"""From a specification to a source; equal specifications share their connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING
+
+import httpx
+
+from scaler.errors import InvalidTrigger
+from scaler.sources.exposition import ExpositionSource
+from scaler.sources.fetch import DEFAULT_MAX_BYTES, RetryPolicy, Timing
+from scaler.sources.prometheus import PrometheusSource
+from scaler.sources.tls import tls_context
+from scaler.sources.transport import GuardedBackend, GuardedTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from forecasting.series import TimeSeries
+    from scaler.sources.address import AddressPolicy
+    from scaler.sources.base import MetricSource, Sample, SourceSpec
+
+__all__ = ["SourcePool"]
+
+_KINDS: dict[str, Callable[..., MetricSource]] = {"prometheus": PrometheusSource, "exposition": ExpositionSource}
+
+
+@dataclass(slots=True)
+class _Shared:
+    """The connections of equal specifications, and how many sources use them."""
+
+    client: httpx.AsyncClient
+    users: int = 0
+
+
+class SourcePool:
+    """Opens sources. `open` is what the engine calls `open_source`.
+
+    Args:
+        policy: Which addresses a specification may name. A source named in the settings is the operator's own
+            word: its address is allowed.
+        max_bytes: The most bytes of one answer, decompressed.
+        connections: The most connections to one source at once.
+        retry: When to try again.
+        timing: Clocks and chance.
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: AddressPolicy,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        connections: int = 16,
+        retry: RetryPolicy | None = None,
+        timing: Timing | None = None,
+    ) -> None:
+        self._policy = policy
+        self._max_bytes = max_bytes
+        self._connections = connections
+        self._retry = retry or RetryPolicy()
+        self._timing = timing or Timing()
+        self._shared: dict[SourceSpec, _Shared] = {}
+
+    def open(self, spec: SourceSpec) -> MetricSource:
+        """A source of its own over shared connections; its `close` gives up its share.
+
+        Raises:
+            AddressRefused: The policy refuses what can be seen of the address without resolving it.
+            InvalidTrigger: The kind is unknown, or a header, certificate or key cannot be used.
+        """
+        kind = _KINDS.get(spec.kind)
+        if kind is None:
+            raise InvalidTrigger([f"no source is of the kind {spec.kind!r}; it is one of {', '.join(sorted(_KINDS))}"])
+        shared = self._shared.get(spec) or _Shared(self._client(spec))
+        source = kind(spec, client=shared.client, retry=self._retry, max_bytes=self._max_bytes, timing=self._timing)
+        self._shared[spec] = shared
+        shared.users += 1
+        return _Lease(source, lambda: self._give_up(spec))
+
+    async def close(self) -> None:
+        """Closes all connections, whoever still has a share."""
+        shared, self._shared = list(self._shared.values()), {}
+        for each in shared:
+            await each.client.aclose()
+
+    def _client(self, spec: SourceSpec) -> httpx.AsyncClient:
+        policy = self._policy.trusting(spec.address) if spec.name else self._policy
+        url = policy.read(spec.address)
+        tls = tls_context(spec) if url.scheme == "https" else None
+        transport = GuardedTransport(GuardedBackend(policy), tls=tls, connections=self._connections)
+        # The timeout of a whole request is the fetcher's. Redirects would lead past the policy's check of the URL,
+        # the environment's proxies past its check of the connection.
+        return httpx.AsyncClient(
+            transport=transport,
+            timeout=spec.timeout,
+            follow_redirects=False,
+            trust_env=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # none: a server could fill our memory
+            headers={"User-Agent": "foresail"},
+        )
+
+    def _give_up(self, spec: SourceSpec) -> httpx.AsyncClient | None:
+        """One user less; the client to close if it was the last."""
+        shared = self._shared.get(spec)
+        if shared is None:
+            return None
+        shared.users -= 1
+        if shared.users:
+            return None
+        del self._shared[spec]
+        return shared.client
+
+
+class _Lease:
+    """A source whose `close` closes the connections only for the last that uses them."""
+
+    def __init__(self, source: MetricSource, give_up: Callable[[], httpx.AsyncClient | None]) -> None:
+        self._source = source
+        self._give_up = give_up
+        self._closed = False
+
+    async def instant(self, query: str) -> Sample:
+        return await self._source.instant(query)
+
+    async def range(self, query: str, *, start: int, end: int, step: int) -> TimeSeries:
+        return await self._source.range(query, start=start, end=end, step=step)
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        client = self._give_up()
+        if client is not None:
+            await client.aclose()

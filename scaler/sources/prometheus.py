@@ -1,0 +1,300 @@
+"""Prometheus and what speaks its query API: Thanos, Mimir, Cortex, VictoriaMetrics.
+
+What is answered for what the API may bring, besides what HTTP may bring (`scaler.sources.fetch`); `{S}` stands for the
+source, `{Q}` for the query:
+
+==============================  ==================  ==============================================================
+the source answers              error               text, or the value
+==============================  ==================  ==============================================================
+one series                                          its value
+a scalar                                            its value
+no series                       NoData              `query {Q} has no result at {S}: …`; 0 if ignoreNullValues is true
+several series                  TooManySeries       `query {Q} gives 5 series where one is needed, among them … and …`
+NaN, +Inf, -Inf                 NoData              `query {Q} gives NaN, which is no load: …`
+a value of another time         NoData              `query {Q} gives a value that is 20m old: …`
+a string, samples over a range  QueryRejected       `query {Q} gives a string where one number is needed`
+a native histogram              QueryRejected       `query {Q} gives a histogram where one number is needed: …`
+warnings, infos, isPartial                          the value, and the words in `Sample.warning`
+400, 422                        QueryRejected       `{S} refuses query {Q}: ` and the source's words
+404                             ResponseMalformed   `{S} has no Prometheus API at …` and what the address should be
+a web page                      ResponseMalformed   `{S} answers with a web page where Prometheus's JSON belongs: …`
+JSON that is broken or other    ResponseMalformed   `{S} answers with JSON that is not Prometheus's: …`
+==============================  ==================  ==============================================================
+
+A range is asked for in pieces, as Prometheus refuses more than 11,000 points per series. Its samples are what an
+instant query would have given at each moment: where that would have been an error (no series, several, NaN), there is
+a gap. `ignoreNullValues` fills no gaps: nobody can tell an idle service from a Prometheus that was down.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, TypeVar
+
+import httpx
+import msgspec
+import numpy as np
+
+from forecasting.series import TimeSeries
+from scaler.errors import (
+    NoData,
+    QueryRejected,
+    ResponseMalformed,
+    SourceError,
+    TooManySeries,
+)
+from scaler.sources.address import shown
+from scaler.sources.answer import Answer, Range, Vector, label_text
+from scaler.sources.base import Sample
+from scaler.sources.fetch import DEFAULT_MAX_BYTES, Fetcher, Reply, RetryPolicy, Timing, extended, status_error
+from scaler.words import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from forecasting.series import FloatArray
+    from scaler.sources.answer import Labels
+    from scaler.sources.base import SourceSpec
+
+__all__ = ["MAX_POINTS", "PrometheusSource"]
+
+MAX_POINTS = 11_000  # Prometheus's own limit per series and request
+_LONGEST_TARGET = 4_000  # bytes of a GET's query string; proxies refuse longer ones, so these go as POST
+_LONGEST_QUERY = 120  # characters of a query in our texts
+_STALE_AFTER = 300.0  # seconds: Prometheus's own lookback; an older answer comes out of somebody's cache
+
+_CLOCK_GRAIN = 0.002  # seconds: Prometheus writes times with milliseconds
+
+_log = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
+_answers = msgspec.json.Decoder(Answer)
+
+
+class PrometheusSource:
+    """A source with Prometheus's query API; implements `MetricSource`.
+
+    Args:
+        spec: Address, credentials, tenant.
+        client: Its connections; closed by `close`.
+        retry: When to try again; for instant queries within the specification's timeout in all.
+        max_bytes: The most bytes of an answer, decompressed.
+        timing: Clocks and chance.
+
+    Raises:
+        InvalidTrigger: The specification's headers cannot be sent.
+    """
+
+    def __init__(
+        self,
+        spec: SourceSpec,
+        *,
+        client: httpx.AsyncClient,
+        retry: RetryPolicy | None = None,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        timing: Timing | None = None,
+    ) -> None:
+        self._spec = spec
+        self._client = client
+        self._timing = timing or Timing()
+        self._fetcher = Fetcher(spec, client=client, max_bytes=max_bytes, timing=self._timing)
+        self._patient = retry or RetryPolicy()
+        # the next look at the newest value comes soon anyhow: one that hangs must not hold up the others
+        self._brief = self._patient.within(spec.timeout)
+
+    async def instant(self, query: str) -> Sample:
+        """The value that plain KEDA would see now: the query at this second."""
+        now = int(self._timing.now())  # whole seconds, as KEDA sends them
+        answer = await self._ask("query", query, {"time": str(now)}, retry=self._brief)
+        time, value = self._one_number(query, answer, now=now)
+        if not math.isfinite(value):
+            raise NoData(
+                f"query {_short(query)} gives {_go_number(value)}, which is no load: a division by zero does that, "
+                "for example a rate divided by a rate that is 0"
+            )
+        if abs(now - time) > _STALE_AFTER:
+            age = f"{duration(now - time)} old" if now > time else f"{duration(time - now)} in the future"
+            raise NoData(
+                f"query {_short(query)} gives a value that is {age}: {self._fetcher.label} was asked for now; "
+                "a cache between here and there, or a wrong clock, does that"
+            )
+        return Sample(time, value, warning=self._warning(answer))
+
+    async def range(self, query: str, *, start: int, end: int, step: int) -> TimeSeries:
+        """The samples at start, start + step, ... up to end; the module says what becomes a gap.
+
+        Raises:
+            TooManySeries: Wherever there is a value, there are several.
+            InvalidSeries: `start` is off the grid.
+        """
+        total = max(0, (end - start) // step + 1)
+        values = np.full(total, np.nan)
+        crowd: list[Labels] = []
+        for first in range(0, total, MAX_POINTS):
+            count = min(MAX_POINTS, total - first)
+            since = start + first * step
+            span = {"start": str(since), "end": str(since + (count - 1) * step), "step": str(step)}
+            answer = await self._ask("query_range", query, span, retry=self._patient)
+            warning = self._warning(answer)
+            if warning:
+                _log.warning("the history of query %s may be partial: %s", _short(query), warning)
+            series = self._result(answer, "matrix", list[Range])
+            if self._fill(values[first : first + count], series, start=since, step=step):
+                crowd = crowd or [each.metric for each in series]
+        if not np.isnan(values).all():
+            return TimeSeries(start, step, values)
+        if crowd:
+            raise self._too_many(query, crowd)
+        return TimeSeries(start, step, np.empty(0))
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.aclose()
+
+    async def _ask(self, endpoint: str, query: str, parameters: dict[str, str], *, retry: RetryPolicy) -> Answer:
+        form = {"query": query, **parameters}
+        reply = await self._fetcher.fetch(
+            lambda: self._request(endpoint, form), retry=retry, refusal=lambda reply: self._refusal(query, reply)
+        )
+        answer = self._decoded(reply)
+        if answer.status != "success" or answer.data is None:
+            raise self._rejected(query, answer)
+        return answer
+
+    def _request(self, endpoint: str, form: dict[str, str]) -> httpx.Request:
+        address = httpx.URL(self._spec.address)
+        extra = [*address.params.multi_items(), *self._spec.query_parameters]
+        if self._spec.namespace:
+            extra.append(("namespace", self._spec.namespace))
+        url = address.copy_with(path=f"{address.path.rstrip('/')}/api/v1/{endpoint}", query=None, fragment=None)
+        # GET as KEDA does, so that access rules made for it fit; ours come first, as Go takes the first of a name
+        target = extended(url, [*form.items(), *extra])
+        if len(target.query) <= _LONGEST_TARGET:
+            return self._client.build_request("GET", target)
+        return self._client.build_request("POST", extended(url, extra), data=form)
+
+    def _refusal(self, query: str, reply: Reply) -> SourceError | None:
+        label = self._fetcher.label
+        answer = _readable(reply)
+        if reply.status in {400, 422} and answer:
+            return self._rejected(query, answer)
+        if reply.status == 404:
+            address = shown(self._spec.address)
+            return ResponseMalformed(
+                f"{label} has no Prometheus API at {address}/api/v1/query; the address is what comes before /api/v1, "
+                "for example http://prometheus:9090 (Prometheus, Thanos), http://mimir:8080/prometheus (Mimir) or "
+                "http://vmselect:8481/select/0/prometheus (VictoriaMetrics)"
+            )
+        detail = self._fetcher.quoted(answer.error) if answer else ""
+        return status_error(label, reply, credentials=self._fetcher.credentials, detail=detail)
+
+    def _rejected(self, query: str, answer: Answer) -> QueryRejected:
+        said = self._fetcher.quoted(answer.error) or "it does not say why"
+        return QueryRejected(f"{self._fetcher.label} refuses query {_short(query)}: {said}")
+
+    def _decoded(self, reply: Reply) -> Answer:
+        try:
+            return _answers.decode(reply.body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if reply.body.lstrip()[:1] == b"<":
+                raise ResponseMalformed(
+                    f"{self._fetcher.label} answers with a web page where Prometheus's JSON belongs: "
+                    "is a login page or another service at this address?"
+                ) from error
+            raise self._not_promised(error) from error
+
+    def _not_promised(self, why: object) -> ResponseMalformed:
+        return ResponseMalformed(
+            f"{self._fetcher.label} answers with JSON that is not Prometheus's: {self._fetcher.quoted(str(why))}"
+        )
+
+    def _result(self, answer: Answer, kind: str, wanted: type[_Result]) -> _Result:
+        data = answer.data
+        assert data is not None  # noqa: S101 -- _ask lets no answer without data through
+        if data.kind != kind:
+            raise self._not_promised(f"a {data.kind} where a {kind} belongs")
+        try:
+            return msgspec.json.decode(data.result, type=wanted)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self._not_promised(error) from error
+
+    def _one_number(self, query: str, answer: Answer, *, now: int) -> tuple[float, float]:
+        kind = answer.data.kind if answer.data else ""
+        if kind == "scalar":
+            time, text = self._result(answer, "scalar", tuple[float, str])
+            return time, self._number(text)
+        if kind in {"string", "matrix"}:
+            what = "a string" if kind == "string" else "samples over a range"
+            raise QueryRejected(
+                f"query {_short(query)} gives {what} where one number is needed; "
+                "write for example sum(rate(http_requests_total[2m]))"
+            )
+        series = self._result(answer, "vector", list[Vector])
+        if not series:
+            if self._spec.ignore_null_values:
+                return now, 0.0
+            raise NoData(
+                f"query {_short(query)} has no result at {self._fetcher.label}: the metric is not there, or its "
+                "target has vanished; check the query, or set ignoreNullValues to true if no result means 0"
+            )
+        if len(series) > 1:
+            raise self._too_many(query, [each.metric for each in series])
+        if series[0].value is None:
+            raise QueryRejected(
+                f"query {_short(query)} gives a histogram where one number is needed; "
+                "write for example histogram_count(...) or histogram_quantile(0.9, ...)"
+            )
+        time, text = series[0].value
+        return time, self._number(text)
+
+    def _number(self, text: str) -> float:
+        try:
+            return float(text)
+        except ValueError as error:
+            raise self._not_promised(f"{text[:40]!r} where a number belongs") from error
+
+    def _fill(self, values: FloatArray, series: Sequence[Range], *, start: int, step: int) -> bool:
+        """Puts the samples into `values` at their places; whether there were several at one moment."""
+        taken = np.zeros(len(values), dtype=np.int64)
+        for each in series:
+            for time, text in each.values:
+                place = round((time - start) / step)
+                if abs(start + place * step - time) > _CLOCK_GRAIN:
+                    raise self._not_promised(f"a sample at {time} where multiples of {step} s were asked for")
+                if 0 <= place < len(values):
+                    values[place] = self._number(text)
+                    taken[place] += 1
+        values[(taken > 1) | np.isinf(values)] = np.nan
+        return bool((taken > 1).any())
+
+    def _too_many(self, query: str, labels: Sequence[Labels]) -> TooManySeries:
+        shown_query = _short(query)
+        return TooManySeries(
+            f"query {shown_query} gives {len(labels)} series where one is needed, among them "
+            f"{label_text(labels[0])} and {label_text(labels[1])}; aggregate them, for example with sum(...)"
+        )
+
+    def _warning(self, answer: Answer) -> str:
+        words = [*answer.warnings, *answer.infos]
+        if answer.partial:
+            words.append("some storage nodes did not answer, the data is partial")
+        return f"{self._fetcher.label} warns: {self._fetcher.quoted('; '.join(words))}" if words else ""
+
+
+def _readable(reply: Reply) -> Answer | None:
+    """The envelope of a refusal, if it is one: words of other servers are none of a tenant's business."""
+    try:
+        answer = _answers.decode(reply.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return answer if answer.status == "error" else None
+
+
+def _short(query: str) -> str:
+    return repr(query if len(query) <= _LONGEST_QUERY else query[: _LONGEST_QUERY - 1] + "…")
+
+
+def _go_number(value: float) -> str:
+    """NaN, +Inf and -Inf as Prometheus writes them."""
+    return "NaN" if math.isnan(value) else f"{'+' if value > 0 else '-'}Inf"

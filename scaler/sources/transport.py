@@ -1,0 +1,188 @@
+"""Connections that keep to the address policy, under httpx.
+
+httpx offers no place to look at the address of a connection before it is made; httpcore, which makes httpx's
+connections, does: its network backend. So this is httpx's transport interface over httpcore's pool, both public.
+Proxies from the environment are not used: they would connect where the policy cannot look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import time
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+import httpcore
+import httpx
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+    from types import TracebackType
+
+    from scaler.sources.address import AddressPolicy, IPAddress
+
+__all__ = ["GuardedBackend", "GuardedTransport", "resolve"]
+
+_HTTPX_ERRORS: dict[type[Exception], type[httpx.TransportError]] = {
+    httpcore.ConnectTimeout: httpx.ConnectTimeout,
+    httpcore.ReadTimeout: httpx.ReadTimeout,
+    httpcore.WriteTimeout: httpx.WriteTimeout,
+    httpcore.PoolTimeout: httpx.PoolTimeout,
+    httpcore.ConnectError: httpx.ConnectError,
+    httpcore.ReadError: httpx.ReadError,
+    httpcore.WriteError: httpx.WriteError,
+    httpcore.LocalProtocolError: httpx.LocalProtocolError,
+    httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
+    httpcore.UnsupportedProtocol: httpx.UnsupportedProtocol,
+    httpcore.ProxyError: httpx.ProxyError,
+}
+
+
+async def resolve(host: str, port: int) -> list[IPAddress]:
+    """All addresses of the host, in the resolver's order of preference."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(ip_address(sockaddr[0]) for *_, sockaddr in found))
+
+
+class GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Resolves a host once, checks every address, and connects to a checked address, never to the name.
+
+    Args:
+        policy: Which addresses are allowed.
+        resolve: Gives the addresses of a host; may raise OSError.
+        network: Makes the connections.
+    """
+
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        *,
+        resolve: Callable[[str, int], Awaitable[Sequence[IPAddress]]] = resolve,
+        network: httpcore.AsyncNetworkBackend | None = None,
+    ) -> None:
+        self._policy = policy
+        self._resolve = resolve
+        self._network = network or httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 -- httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connects to the first address that answers.
+
+        Raises:
+            AddressRefused: The policy refuses one of the addresses.
+            httpcore.ConnectError, httpcore.ConnectTimeout: No address answers.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        try:
+            async with asyncio.timeout(timeout):
+                addresses = await self._resolve(host, port)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(f"the name {host} could not be resolved in time") from error
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(f"the name {host} cannot be resolved") from error
+        self._policy.check(host, port, addresses)
+        failure: Exception = httpcore.ConnectError(f"the name {host} has no address")
+        for tried, address in enumerate(addresses):
+            # a share of what is left each, so that a first address that swallows packets leaves time for the next
+            share = None if deadline is None else (deadline - time.monotonic()) / (len(addresses) - tried)
+            try:
+                return await self._network.connect_tcp(str(address), port, share, local_address, socket_options)
+            except httpcore.ConnectTimeout as error:
+                failure = error
+            except httpcore.ConnectError as error:
+                failure = httpcore.ConnectError(_reason(error))
+        raise failure
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits between httpcore's own attempts to connect, of which there are none here."""
+        await self._network.sleep(seconds)
+
+
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """httpx's transport over a pool of connections that a `GuardedBackend` makes."""
+
+    def __init__(self, backend: GuardedBackend, *, tls: ssl.SSLContext | None, connections: int) -> None:
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=tls,
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=60.0,
+            network_backend=backend,
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Sends one request."""
+        assert isinstance(request.stream, httpx.AsyncByteStream)  # noqa: S101 -- AsyncClient makes no other
+        try:
+            response = await self._pool.handle_async_request(
+                httpcore.Request(
+                    method=request.method,
+                    url=httpcore.URL(
+                        scheme=request.url.raw_scheme,
+                        host=request.url.raw_host,
+                        port=request.url.port,
+                        target=request.url.raw_path,
+                    ),
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions=request.extensions,
+                )
+            )
+        except tuple(_HTTPX_ERRORS) as error:
+            raise _as_httpx(error) from error
+        return httpx.Response(
+            response.status,
+            headers=response.headers,
+            stream=_Body(response),
+            extensions=response.extensions,
+        )
+
+    async def aclose(self) -> None:
+        """Closes all connections."""
+        await self._pool.aclose()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._response.aiter_stream():
+                yield chunk
+        except tuple(_HTTPX_ERRORS) as error:
+            raise _as_httpx(error) from error
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+
+def _as_httpx(error: Exception) -> httpx.TransportError:
+    return _HTTPX_ERRORS[type(error)](str(error))
+
+
+def _reason(error: BaseException) -> str:
+    """What the operating system or the TLS library said, below the layers that wrapped it."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    if isinstance(error, OSError) and error.errno is not None and error.errno in errno.errorcode:
+        return os.strerror(error.errno).lower()
+    return str(error)
