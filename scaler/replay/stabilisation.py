@@ -36,16 +36,17 @@ class Recommendations:
         """
         up_cutoff = now - up_window
         down_cutoff = now - down_window
+        oldest = min(up_cutoff, down_cutoff)
         lowest = highest = proposed
         slot = -1
         sizes = self._sizes
-        for index, time in enumerate(self._times):
+        for index, time in enumerate(self._times):  # hot: no min() and max() in here
             size = sizes[index]
-            if time > up_cutoff:
-                lowest = min(lowest, size)
-            if time > down_cutoff:
-                highest = max(highest, size)
-            elif time <= up_cutoff:
+            if size < lowest and time > up_cutoff:
+                lowest = size
+            if size > highest and time > down_cutoff:
+                highest = size
+            if time <= oldest:
                 slot = index
         self._remember(slot, now, proposed)
         return min(max(replicas, lowest), highest)

@@ -1,0 +1,130 @@
+"""What is served at each sync: plain KEDA, the trick of looking one week back, and Foresail itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scaler.decision import Outlook, Snapshot, decide
+from scaler.errors import ValueUnknown, ValueUnservable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from forecasting.series import FloatArray, TimeSeries
+    from scaler.decision import DecisionPolicy
+    from scaler.replay.demand import Demand
+
+__all__ = ["Peaks", "Served", "foresail", "offset", "reactive"]
+
+WEEK = 7 * 86400
+_OFFSET_AHEAD = 30 * 60  # seconds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Served:
+    """A policy's answers, one per sync.
+
+    Attributes:
+        value: Shape (syncs,); NaN where the policy answers with an error.
+        active: Whether the workload should run at all, shape (syncs,).
+        reasons: What set the value, per sync: "observed", "forecast", "cap", "a week ago", "unknown", ...
+    """
+
+    value: FloatArray
+    active: NDArray[np.bool_]
+    reasons: tuple[str, ...]
+
+    def in_thousandths(self) -> list[int | None]:
+        """The values as the HPA counts them; None where there is none."""
+        # the cast to int64 cuts off as KEDA does
+        whole = (np.nan_to_num(self.value) * 1000).astype(np.int64).tolist()
+        missing = np.isnan(self.value).tolist()
+        return [None if unknown else count for count, unknown in zip(whole, missing, strict=True)]
+
+
+def reactive(demand: Demand, *, headroom: float = 1.0, activation: float = 0.0) -> Served:
+    """Plain KEDA: the observed load, times a headroom (an HPA at 80 % target is headroom 1.25)."""
+    observed = demand.observed
+    reasons = tuple(np.where(np.isnan(observed), "unknown", "observed").tolist())
+    return Served(headroom * observed, np.nan_to_num(observed) > activation, reasons)
+
+
+def offset(demand: Demand, series: TimeSeries, *, headroom: float = 1.0, activation: float = 0.0) -> Served:
+    """The observed load or, if larger, the maximum of the coming 30 minutes one week ago, times a headroom.
+
+    The trick of a query's `offset` that Grafana Mimir ships for scaling its own queriers. Where there is no week
+    of history yet, it is plain KEDA.
+    """
+    plain = reactive(demand, headroom=headroom, activation=activation)
+    span = max(1, _OFFSET_AHEAD // series.step)
+    known = np.where(np.isnan(series.values), -np.inf, series.values)
+    windows = np.lib.stride_tricks.sliding_window_view(np.append(known, np.full(span, -np.inf)), span + 1)
+    past = demand.sample - WEEK // series.step
+    ahead = headroom * np.where(past >= 0, windows.max(axis=1)[np.maximum(past, 0)], -np.inf)
+    higher = ahead > plain.value  # not where the load is unknown: an error is an error here, too
+    value = np.where(higher, ahead, plain.value)
+    reasons = tuple(np.where(higher, "a week ago", np.array(plain.reasons)).tolist())
+    return Served(value, np.nan_to_num(value) > activation, reasons)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Peaks:
+    """Forecasts made after each sample of a series, each from the samples up to it.
+
+    Attributes:
+        forecaster: Name of the method that made them.
+        quantile: The level of `values`.
+        values: values[n, h - 1] is the quantile of the maximum over the first h steps after sample n; shape
+            (samples, horizon). A row of NaN: no forecast was made there.
+        highest: The highest load of the history window at each sample, shape (samples,).
+    """
+
+    forecaster: str
+    quantile: float
+    values: FloatArray
+    highest: FloatArray
+
+    def outlook(self, series: TimeSeries, sample: int) -> Outlook | None:
+        """What the engine would have known right after that sample."""
+        if sample < 0 or np.isnan(self.values[sample, 0]):
+            return None
+        return Outlook(
+            origin=series.start + sample * series.step,
+            step=series.step,
+            forecaster=self.forecaster,
+            quantile=self.quantile,
+            peak=tuple(self.values[sample].tolist()),
+            fitted_at=0.0,
+            highest=float(self.highest[sample]),
+        )
+
+
+def foresail(demand: Demand, series: TimeSeries, peaks: Peaks, policy: DecisionPolicy) -> Served:
+    """What the server would have served: its own decision, call by call."""
+    values: list[float] = []
+    active: list[bool] = []
+    reasons: list[str] = []
+    sample, outlook = -1, None
+    newest = demand.sample.tolist()
+    for tick, (now, observed) in enumerate(zip(demand.times().tolist(), demand.observed.tolist(), strict=True)):
+        if newest[tick] != sample:
+            sample = newest[tick]
+            outlook = peaks.outlook(series, sample)
+        known = None if observed != observed else observed  # noqa: PLR0124  # only NaN is not itself; this is hot
+        snapshot = Snapshot(
+            trigger="", series="", made_at=now, observed=known, observed_at=now, outlook=outlook, note="no forecast"
+        )
+        try:
+            decision = decide(snapshot, policy, now=now)
+        except (ValueUnknown, ValueUnservable):
+            values.append(np.nan)
+            active.append(False)
+            reasons.append("unknown")
+            continue
+        values.append(decision.value)
+        active.append(decision.active)
+        reasons.append(decision.source.value)
+    return Served(np.array(values), np.array(active, dtype=np.bool_), tuple(reasons))
