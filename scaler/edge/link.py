@@ -8,8 +8,9 @@ import itertools
 import socket
 from typing import TYPE_CHECKING
 
+from scaler.engine import configuration
 from scaler.engine.frames import FrameReader, encode_frame
-from scaler.engine.messages import Ask, Called, FromEngine, Reply
+from scaler.engine.messages import Ask, Called, Configure, FromEngine, Reply
 from scaler.errors import EngineLost
 from scaler.words import duration
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from scaler.edge.desk import TriggerDesk
     from scaler.engine.messages import ToEngine
+    from scaler.settings import Settings
 
 __all__ = ["EngineLink"]
 
@@ -35,16 +37,16 @@ class EngineLink:
         self,
         *,
         command: Sequence[str],
-        configuration: bytes,
+        settings: Settings,
         on_lost: Callable[[str], None],
     ) -> None:
         """Args:
         command: What to run; the number of the socket's file descriptor is added at the end.
-        configuration: The first frame sent to every engine.
+        settings: What every engine is told first.
         on_lost: Told when an engine was lost, with the reason in words.
         """
         self._command = list(command)
-        self._configuration = configuration
+        self._configuration = encode_frame(Configure(configuration.dumps(settings)))
         self._on_lost = on_lost
         self._writer: asyncio.StreamWriter | None = None
         self._process: asyncio.subprocess.Process | None = None

@@ -145,13 +145,11 @@ class Engine:
 
     async def run(self) -> None:
         """Runs until cancelled."""
-        now = self._clock()
-        for job, every in (("flush", _FLUSH_EVERY), ("evict", _EVICT_EVERY), ("forget", _FORGET_EVERY)):
-            self._timetable.set((job, ""), now + every)
+        self.housekeep()
         try:
             while True:
                 self.start_due()
-                due = self._timetable.next_due()
+                due = self.next_due()
                 wait = None if due is None else max(0.0, due - self._clock())
                 self._woken.clear()
                 try:
@@ -162,6 +160,16 @@ class Engine:
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
+
+    def housekeep(self) -> None:
+        """Puts the work that belongs to no series on the timetable."""
+        now = self._clock()
+        for job, every in (("flush", _FLUSH_EVERY), ("evict", _EVICT_EVERY), ("forget", _FORGET_EVERY)):
+            self._timetable.set((job, ""), now + every)
+
+    def next_due(self) -> float | None:
+        """When the next job is due, epoch seconds."""
+        return self._timetable.next_due()
 
     def start_due(self) -> None:
         """Starts the jobs that are due now."""
@@ -288,6 +296,11 @@ class Engine:
             self._publish(Update(made))
 
     # --- for telemetry ---------------------------------------------------------------------
+
+    @property
+    def series(self) -> tuple[SeriesState, ...]:
+        """The series kept fresh; to look at, not to change."""
+        return tuple(self._series.values())
 
     @property
     def series_count(self) -> int:

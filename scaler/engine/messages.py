@@ -11,6 +11,7 @@ from scaler.decision.snapshot import Snapshot
 __all__ = [
     "Ask",
     "Called",
+    "Configure",
     "Evicted",
     "FitDone",
     "FitRequest",
@@ -32,6 +33,12 @@ class _Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 # --- edge to engine -------------------------------------------------------------------------
+
+
+class Configure(_Message, frozen=True):
+    """The first message to every engine: the edge's settings, as `scaler.engine.configuration` writes them."""
+
+    settings: bytes
 
 
 class Register(_Message, frozen=True):
@@ -56,7 +63,7 @@ class Ask(_Message, frozen=True):
     what: str
 
 
-ToEngine: TypeAlias = Register | Called | Ask
+ToEngine: TypeAlias = Configure | Register | Called | Ask
 
 
 # --- engine to edge -------------------------------------------------------------------------
