@@ -109,7 +109,7 @@ def _check_query_parameter(name: str, value: str) -> str | None:
 def _parse_header_name(value: str) -> str:
     problem = _check_header(value, "-")
     if problem is not None:
-        raise Unreadable(problem)
+        raise Unreadable(problem, echoes=True)
     return value
 
 

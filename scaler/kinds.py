@@ -55,11 +55,18 @@ _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 
 
 class Unreadable(ValueError):
-    """A text is not of the kind. `show` is False where repeating the text could repeat a credential."""
+    """A text is not of the kind.
 
-    def __init__(self, reason: str, *, show: bool = True) -> None:
+    Attributes:
+        reason: Why, in words.
+        show: The text may be repeated beside the reason; False where it could hold a credential.
+        echoes: The reason itself repeats a part of the text.
+    """
+
+    def __init__(self, reason: str, *, show: bool = True, echoes: bool = False) -> None:
         self.reason = reason
         self.show = show
+        self.echoes = echoes
         super().__init__(reason)
 
 
@@ -98,12 +105,14 @@ def show_number(value: float) -> str:
 
 
 def show_duration(seconds: float) -> str:
-    """The duration as one would write it: 5400.0 is 1h30m."""
-    parts, rest = "", round(seconds * 1000)
-    for unit in ("d", "h", "m", "s", "ms"):
-        count, rest = divmod(rest, round(_UNITS[unit] * 1000))
-        parts += f"{count}{unit}" if count else ""
-    return parts or "0s"
+    """The duration as one would write it: 5400.0 is 1h30m, 2.5 is 2.5s, 0.1 is 100ms."""
+    if 0 < seconds < 1:
+        return f"{show_number(seconds * 1000)}ms"
+    parts, rest = "", seconds
+    for unit in ("d", "h", "m"):
+        count, rest = divmod(rest, _UNITS[unit])
+        parts += f"{count:.0f}{unit}" if count else ""
+    return parts + f"{show_number(rest)}s" if rest or not parts else parts
 
 
 def _listed(items: Iterable[str], last: str) -> str:
@@ -169,12 +178,12 @@ def duration(*, minimum: float = 0.0, maximum: float | None = None, bare: float 
     Args:
         minimum: Seconds.
         maximum: Seconds.
-        bare: How many seconds a number without a unit counts; None refuses it.
+        bare: How many seconds a number without a unit counts: 1, 0.001, or None to refuse it.
     """
     high = None if maximum is None else show_duration(maximum)
     says = "a duration" + _span(show_duration(minimum) if minimum else None, high)
-    if bare is not None:
-        says += f" (a bare number counts {'seconds' if bare == 1 else 'milliseconds'})"
+    if bare == 0.001:
+        says += " (a bare number counts milliseconds)"
 
     def parse(value: str) -> float:
         if _DURATION.fullmatch(value):
@@ -217,7 +226,7 @@ def choices(*options: str) -> Kind[tuple[str, ...]]:
         found = tuple(dict.fromkeys(filter(None, (item.strip() for item in items))))
         for item in found:
             if item not in options:
-                raise Unreadable(f"{quoted(item)} is not supported; supported are {supported}")
+                raise Unreadable(f"{quoted(item)} is not supported; supported are {supported}", echoes=True)
         return found
 
     def of(value: object) -> tuple[str, ...]:
@@ -286,7 +295,7 @@ def pairs(
             if problem is None and same(name) in found:
                 problem = f"{quoted(name)} is given twice"
             if problem is not None:
-                raise Unreadable(problem, show=False)
+                raise Unreadable(problem, show=False, echoes=True)
             found[same(name)] = (name, value)
         return tuple(sorted(found.values()))
 

@@ -30,7 +30,8 @@ __all__ = ["REQUIRED", "Parameter", "Reading", "Schema", "bounded", "nearest", "
 T = TypeVar("T")
 
 MAX_NAMES = 128  # names in one reading; a trigger has about forty to give
-MAX_PROBLEMS = 16  # told in one error: a gRPC client takes 8 KiB of trailers
+MAX_PROBLEMS = 16
+MAX_TOLD = 6000  # bytes of one error's text: gRPC sends it in a trailer, of which clients take 8 KiB in all
 _FAMILY_MEMBER = re.compile(r"[a-z_][a-z0-9_]{0,63}")
 _COMPARED = 64  # characters of an unknown name that are compared with the known ones
 
@@ -153,10 +154,16 @@ def _plain(name: str) -> str:
 
 
 def bounded(problems: list[str]) -> list[str]:
-    """The problems, or the first of them and how many there are besides."""
-    if len(problems) <= MAX_PROBLEMS:
-        return problems
-    return [*problems[:MAX_PROBLEMS], f"and {len(problems) - MAX_PROBLEMS} more"]
+    """The problems, or as many of them as an error can carry, and how many there are besides."""
+    told, room = 0, MAX_TOLD
+    for problem in problems[:MAX_PROBLEMS]:
+        # a character outside ASCII is up to four bytes, each percent-encoded
+        room -= len(problem) + 11 * sum(not c.isascii() for c in problem)
+        if room < 0 and told:
+            break
+        told += 1
+    more = len(problems) - told
+    return [*problems[:told], f"and {more} more"] if more else problems
 
 
 class Schema:
@@ -195,7 +202,7 @@ class Schema:
         self.names = {p.field: self._outside(p) for p in self.parameters}
         self.defaults: dict[str, Any] = {p.field: p.default for p in self.parameters if not p.required}
         self._families = tuple(p for p in self.parameters if p.many)
-        # name -> (parameter, the value may be shown)
+        # name -> (parameter, its value is given in plain)
         self._names: dict[str, tuple[Parameter, bool]] = {}
         self._secrets: dict[str, Parameter] = {}
         for p in self.parameters:
@@ -213,7 +220,7 @@ class Schema:
             if p.secret:
                 self._secrets[name] = p
             else:
-                self._names[name] = (p, not p.private)
+                self._names[name] = (p, True)
             if p.secret or self.everywhere:
                 for suffix in self.suffixes:
                     self._names[name + suffix] = (p, False)
@@ -274,12 +281,12 @@ class Schema:
             reading.given[p.field] = names[0]
             reading.problems.append(f"{' and '.join(map(label, names))} mean the same; give only one of them")
         elif found:
-            ((name, value, show),) = found
+            ((name, value, plain),) = found
             reading.given[p.field] = name
             try:
                 reading.values[p.field] = _value(p.kind, value)
             except Unreadable as error:
-                reading.problems.append(_refusal(label(name), value, error, show=show))
+                reading.problems.append(_refusal(p, label(name), value, error, plain=plain))
         elif p.required:
             reading.problems.append(f"{label(p.name)} is missing; it must be {p.kind.says}")
 
@@ -287,7 +294,7 @@ class Schema:
         self, p: Parameter, found: list[tuple[str, object, bool]], reading: Reading, label: Callable[[str], str]
     ) -> None:
         values = []
-        for name, value, show in sorted(found, key=lambda item: item[0]):
+        for name, value, plain in sorted(found, key=lambda item: item[0]):
             reading.given[p.field] = name
             rest = name[len(p.name) :]
             if not _FAMILY_MEMBER.fullmatch(rest):
@@ -299,7 +306,7 @@ class Schema:
             try:
                 values.append((rest, _value(p.kind, value)))
             except Unreadable as error:
-                reading.problems.append(_refusal(label(name), value, error, show=show))
+                reading.problems.append(_refusal(p, label(name), value, error, plain=plain))
         if values:
             reading.values[p.field] = tuple(values)
 
@@ -317,8 +324,9 @@ def _value(kind: Kind[object], value: object) -> object:
     raise Unreadable(f"it must be {kind.says}")
 
 
-def _refusal(name: str, value: object, error: Unreadable, *, show: bool) -> str:
-    if not (show and error.show):
-        return f"{name}: {error.reason} (its value is not shown)"
-    shown = quoted(value) if isinstance(value, str) else quoted(str(value))[1:-1]
-    return f"{name} is {shown}: {error.reason}"
+def _refusal(p: Parameter, name: str, value: object, error: Unreadable, *, plain: bool) -> str:
+    if plain and error.show and not p.private:
+        shown = quoted(value) if isinstance(value, str) else quoted(str(value))[1:-1]
+        return f"{name} is {shown}: {error.reason}"
+    reason = f"it must be {p.kind.says}" if error.echoes and not plain else error.reason
+    return f"{name}: {reason} (its value is not shown)"

@@ -82,7 +82,9 @@ def _collect_addresses(items: list[str]) -> tuple[str, ...]:
         bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
         known = _is_host(bare, bracketed=bare != host)
         if not (known and re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65536):
-            raise Unreadable(f"{quoted(item)} is not HOST or HOST:PORT, an IPv6 address in brackets, without wildcards")
+            raise Unreadable(
+                f"{quoted(item)} is not HOST or HOST:PORT, an IPv6 address in brackets, without wildcards", echoes=True
+            )
     return tuple(dict.fromkeys(item.lower() for item in items))
 
 

@@ -166,13 +166,13 @@ def _source(
 
     before = len(problems)
     given = {}
+    unresolved = set()
     for key, value in table.items():
         try:
             given[key] = _resolved(key, value, environ)
         except Unreadable as error:
             problems.append(f"{label(key)} is {quoted(str(value))}: {error.reason}")
-            given[key] = ""
-    unresolved = {base for key, value in given.items() if value == "" and (base := _any_secret(key))}
+            unresolved.add(_any_secret(key))
     reading = SOURCE_SCHEMA.read(given, label=label)
     problems += reading.problems
     if "auth_modes" in reading.values or "auth_modes" not in reading.given:

@@ -229,7 +229,7 @@ class TriggerConfig:
         FORECASTER,
         default="auto",
         group=_FORECAST,
-        doc="The method. `auto` chooses by how well each did on this very series.",
+        doc="The method. `auto` chooses for this very series.",
     )
     forecaster_parameters: tuple[tuple[str, str], ...] = family(
         "forecaster.",

@@ -50,7 +50,7 @@ def _parse_time_zone(value: str) -> str:
             pass  # unknown, or a directory of the database such as "America"
     near = nearest(value, _zones())
     hint = "" if near is None else f"; did you mean {near}?"
-    raise Unreadable(f"it must be a time zone such as UTC or Europe/Berlin{hint}")
+    raise Unreadable(f"it must be a time zone such as UTC or Europe/Berlin{hint}", echoes=True)
 
 
 TIME_ZONE: Kind[str] = Kind(says="a time zone such as UTC or Europe/Berlin", parse=_parse_time_zone)

@@ -33,7 +33,7 @@ SCHEMA = Schema(
         "tlsClientCert": "KEDA's: client certificate for this server",
         "tlsClientKey": "KEDA's: its private key",
         "tlsCertFile": "KEDA's, of old: certificate file for this server",
-        "metricName": "of old `prometheus` triggers; KEDA ignores it since 2.12",
+        "metricName": "of old `prometheus` triggers; KEDA itself does not use it any more",
     },
     refused={
         "awsRegion": "is not supported: requests are not signed for AWS",
