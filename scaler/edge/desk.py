@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from scaler.decision import DecisionPolicy, decide
 from scaler.edge.entry import Entry
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from scaler.trigger import TriggerConfig
 
 __all__ = ["TriggerDesk"]
+
+_Content: TypeAlias = tuple[str, str, frozenset[tuple[str, str]]]  # namespace, name, metadata
 
 _PAIR = 1.0  # seconds within which IsActive belongs to the GetMetrics before it; KEDA leaves 1-2 ms between them
 _LOOK_AGAIN = 15.0  # seconds after which a decision may have changed by the passing of time alone
@@ -52,8 +54,8 @@ class TriggerDesk:
         self._tell = tell
         self._clock = clock
         self._monotonic = monotonic
-        self._parsed: OrderedDict[tuple[str, str, frozenset[tuple[str, str]]], TriggerConfig] = OrderedDict()
-        self._calls: dict[str, Register] = {}  # trigger id -> the call as it came, for the engine
+        self._parsed: OrderedDict[_Content, TriggerConfig] = OrderedDict()
+        self._calls: dict[str, tuple[_Content, Register]] = {}  # trigger id -> the call as it came, for the engine
         self._entries: dict[str, Entry] = {}
         self._stored: dict[str, Snapshot] = {}  # of triggers that were not called since the start
         self._called: set[str] = set()
@@ -67,7 +69,7 @@ class TriggerDesk:
         if config is None:
             config = parse_trigger(namespace=namespace, name=name, metadata=metadata)
             self._parsed[content] = config
-            self._calls[config.key.id] = Register(config.key.id, namespace, name, dict(metadata))
+            self._calls[config.key.id] = content, Register(config.key.id, namespace, name, dict(metadata))
             if len(self._parsed) > self._settings.max_triggers:
                 _, oldest = self._parsed.popitem(last=False)
                 if oldest.key.id not in self._entries:
@@ -136,7 +138,7 @@ class TriggerDesk:
         call = self._calls.get(entry.config.key.id)
         if call is not None:
             entry.registered = True
-            self._tell(call)
+            self._tell(call[1])
 
     def _refuse(self, entry: Entry) -> None:
         """Raises the engine's refusal; asks anew when it is old, for settings and limits change."""
@@ -177,8 +179,9 @@ class TriggerDesk:
             entry.registered = False
             return
         del self._entries[trigger_id]
-        self._calls.pop(trigger_id, None)
-        self._parsed = OrderedDict((k, v) for k, v in self._parsed.items() if v.key.id != trigger_id)
+        call = self._calls.pop(trigger_id, None)
+        if call is not None:
+            self._parsed.pop(call[0], None)
 
     def take_called(self) -> list[str]:
         """The triggers called since the last time this was asked."""

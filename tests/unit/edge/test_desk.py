@@ -1,0 +1,248 @@
+"""The edge's memory: first calls, waiting, one decision a poll, refusals, idleness, a new engine."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from scaler.decision import Snapshot
+from scaler.edge.desk import TriggerDesk
+from scaler.engine.messages import Evicted, Refusal, Refused, Register, Update
+from scaler.errors import AddressRefused, InvalidTrigger, LimitReached, ValueUnknown
+from scaler.settings import Settings
+
+if TYPE_CHECKING:
+    from scaler.engine.messages import ToEngine
+    from scaler.trigger import TriggerConfig
+
+NOW = 1_700_000_000.0
+METADATA = {
+    "scalerAddress": "foresail:6000",
+    "serverAddress": "http://prometheus:9090",
+    "query": "sum(rate(http_requests_total[2m]))",
+    "threshold": "10",
+}
+
+
+@dataclass
+class Bench:
+    """A desk, the time it sees, and what it told the engine."""
+
+    wait: float = 5.0
+    now: float = NOW
+    told: list[ToEngine] = field(default_factory=list)
+    desk: TriggerDesk = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.desk = TriggerDesk(
+            settings=Settings(first_answer_wait=self.wait, max_triggers=3),
+            tell=self.told.append,
+            clock=lambda: self.now,
+            monotonic=lambda: self.now,
+        )
+
+    def trigger(self, name: str = "web", **changes: str) -> TriggerConfig:
+        return self.desk.trigger("shop", name, METADATA | changes)
+
+    def snapshot(self, trigger: TriggerConfig, **changes: Any) -> Snapshot:
+        made = Snapshot(
+            trigger=trigger.key.id, series="s", made_at=self.now, observed=50.0, observed_at=self.now, note="young"
+        )
+        return msgspec.structs.replace(made, **changes)
+
+    def update(self, trigger: TriggerConfig, **changes: Any) -> None:
+        self.desk.apply(Update([self.snapshot(trigger, **changes)]))
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.fixture
+def impatient() -> Bench:
+    return Bench(wait=0.0)
+
+
+class TestTrigger:
+    def test_equal_metadata_is_parsed_once(self, bench: Bench) -> None:
+        reordered = dict(reversed(METADATA.items()))
+        assert bench.trigger() is bench.desk.trigger("shop", "web", reordered)
+        assert bench.trigger() is not bench.trigger(threshold="11")
+        assert bench.trigger() is not bench.trigger("api")
+
+    def test_asking_for_the_metadata_alone_tells_the_engine_nothing(self, bench: Bench) -> None:
+        bench.trigger()
+        assert bench.told == []
+
+    def test_problems_are_raised_every_time(self, bench: Bench) -> None:
+        for _ in range(2):
+            with pytest.raises(InvalidTrigger):
+                bench.trigger(threshold="-1")
+
+    async def test_the_cache_is_bounded_and_triggers_in_use_survive_it(self, bench: Bench) -> None:
+        first = bench.trigger("first")
+        waiting = asyncio.create_task(bench.desk.decision(first))
+        await asyncio.sleep(0)
+        for n in range(10):
+            bench.trigger(f"other-{n}")
+        bench.update(first)
+        assert (await waiting).observed == 50.0
+        bench.desk.register_all()
+        registered = [message.name for message in bench.told if isinstance(message, Register)]
+        assert registered == ["first", "first"]
+
+
+class TestDecision:
+    async def test_the_first_call_registers_and_waits_for_the_first_value(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        assert bench.desk.peek(trigger) is None
+        waiting = asyncio.create_task(bench.desk.decision(trigger))
+        await asyncio.sleep(0)
+        assert bench.told == [Register(trigger.key.id, "shop", "web", METADATA)]
+        bench.update(trigger, observed=None, observed_at=0.0)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        bench.update(trigger)
+        assert (await waiting).value == 60.0
+
+    async def test_the_wait_is_bounded(self, impatient: Bench) -> None:
+        with pytest.raises(ValueUnknown) as caught:
+            await impatient.desk.decision(impatient.trigger())
+        assert str(caught.value) == (
+            "the load is not known yet: the source has not answered within 0s of the trigger's first call; "
+            "it is asked on"
+        )
+
+    async def test_a_failing_source_is_told_at_once(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        waiting = asyncio.create_task(bench.desk.decision(trigger))
+        await asyncio.sleep(0)
+        bench.update(trigger, observed=None, observed_at=0.0, error="connection refused")
+        with pytest.raises(ValueUnknown, match="^the load is not known yet: connection refused$"):
+            await waiting
+
+    async def test_a_known_trigger_is_answered_without_waiting(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        waiting = asyncio.create_task(bench.desk.decision(trigger))
+        await asyncio.sleep(0)
+        bench.update(trigger)
+        await waiting
+        decision = bench.desk.peek(trigger)
+        assert decision is not None
+        assert decision.value == 60.0
+
+    async def test_is_active_follows_the_get_metrics_before_it(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        waiting = asyncio.create_task(bench.desk.decision(trigger))
+        await asyncio.sleep(0)
+        bench.update(trigger)
+        await waiting
+        metrics = bench.desk.peek(trigger)
+        bench.update(trigger, observed=0.0)
+        assert bench.desk.peek(trigger, follows=True) is metrics
+        bench.now += 1.5
+        later = bench.desk.peek(trigger, follows=True)
+        assert later is not None
+        assert later.observed == 0.0
+
+    async def test_an_unknown_value_is_not_followed_by_an_old_decision(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        waiting = asyncio.create_task(bench.desk.decision(trigger))
+        await asyncio.sleep(0)
+        bench.update(trigger)
+        await waiting
+        bench.update(trigger, observed_at=NOW - 400.0)
+        with pytest.raises(ValueUnknown):
+            bench.desk.peek(trigger)
+        with pytest.raises(ValueUnknown):
+            bench.desk.peek(trigger, follows=True)
+
+    async def test_two_triggers_that_differ_in_metadata_only_are_two(self, bench: Bench) -> None:
+        one, two = bench.trigger(), bench.trigger(headroom="2")
+        waiting = [asyncio.create_task(bench.desk.decision(trigger)) for trigger in (one, two)]
+        await asyncio.sleep(0)
+        bench.update(one)
+        bench.update(two)
+        assert [(await task).value for task in waiting] == [60.0, 100.0]
+
+    async def test_a_stored_snapshot_answers_the_first_call(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        bench.update(trigger)
+        assert (await bench.desk.decision(trigger)).value == 60.0
+        assert len(bench.told) == 1
+
+
+class TestRefusal:
+    @pytest.mark.parametrize("error", [AddressRefused, LimitReached, InvalidTrigger])
+    async def test_the_engine_s_refusal_reaches_the_caller(self, bench: Bench, error: type[Exception]) -> None:
+        trigger = bench.trigger()
+        waiting = asyncio.create_task(bench.desk.decision(trigger))
+        await asyncio.sleep(0)
+        bench.desk.apply(Refused(trigger.key.id, Refusal(error.__name__, "no, because")))
+        with pytest.raises(error, match="^no, because$"):
+            await waiting
+
+    async def test_the_engine_is_asked_again_after_a_while(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        waiting = asyncio.create_task(bench.desk.decision(trigger))
+        await asyncio.sleep(0)
+        bench.desk.apply(Refused(trigger.key.id, Refusal("LimitReached", "full")))
+        with pytest.raises(LimitReached):
+            await waiting
+        bench.now += 10.0
+        with pytest.raises(LimitReached):
+            bench.desk.peek(trigger)
+        assert len(bench.told) == 1
+        bench.now += 10.0
+        with pytest.raises(LimitReached):
+            bench.desk.peek(trigger)
+        assert len(bench.told) == 2
+        bench.update(trigger)
+        assert bench.desk.peek(trigger) is not None
+
+
+class TestIdleness:
+    async def test_an_evicted_trigger_is_forgotten(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        bench.update(trigger)
+        await bench.desk.decision(trigger)
+        assert bench.desk.take_called() == [trigger.key.id]
+        assert bench.desk.take_called() == []
+        bench.desk.apply(Evicted([trigger.key.id, "shop/never-seen/0"]))
+        assert list(bench.desk.entries()) == []
+        assert bench.desk.peek(trigger) is None
+
+    async def test_a_call_that_crosses_the_eviction_registers_anew(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        bench.update(trigger)
+        await bench.desk.decision(trigger)
+        bench.desk.apply(Evicted([trigger.key.id]))
+        assert bench.desk.peek(trigger) is not None
+        assert len(bench.told) == 2
+
+    async def test_a_forgotten_trigger_comes_back_like_a_new_one(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        bench.update(trigger)
+        await bench.desk.decision(trigger)
+        bench.desk.take_called()
+        bench.desk.apply(Evicted([trigger.key.id]))
+        again = bench.trigger()
+        waiting = asyncio.create_task(bench.desk.decision(again))
+        await asyncio.sleep(0)
+        assert len(bench.told) == 2
+        bench.update(again)
+        assert (await waiting).value == 60.0
+
+
+async def test_changed_returns_with_the_next_snapshot(bench: Bench) -> None:
+    trigger = bench.trigger()
+    waiting = asyncio.create_task(bench.desk.changed(trigger))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    bench.update(trigger)
+    await waiting
