@@ -11,9 +11,13 @@ import json
 import re
 from collections import OrderedDict
 from threading import Lock
+from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
-__all__ = ["MASK", "SECRET_FIELDS", "Secrets", "mask", "protect", "without_credentials"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["MASK", "SECRET_FIELDS", "Secrets", "mask", "masked", "protect", "without_credentials"]
 
 MASK = "***"
 
@@ -65,9 +69,7 @@ class Secrets:
 
     def mask(self, text: str) -> str:
         """The text without anything secret."""
-        for form in self._all_forms():
-            if form in text:
-                text = _replace(text, form)
+        text = _without(text, self._all_forms())
         for pattern, shown in _PATTERNS:
             text = pattern.sub(shown, text)
         return text
@@ -75,9 +77,7 @@ class Secrets:
     def _all_forms(self) -> tuple[str, ...]:
         with self._lock:
             if self._forms is None:
-                # longest first, so that a secret inside another one leaves nothing of that behind
-                every = {form for forms in self._protected.values() for form in forms}
-                self._forms = tuple(sorted(every, key=lambda form: (-len(form), form)))
+                self._forms = _longest_first(form for forms in self._protected.values() for form in forms)
             return self._forms
 
 
@@ -95,10 +95,25 @@ def _forms(secret: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(forms))
 
 
-def _replace(text: str, form: str) -> str:
-    if len(form) >= _SHORT:
-        return text.replace(form, MASK)
-    return re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", MASK, text)
+def _longest_first(forms: Iterable[str]) -> tuple[str, ...]:
+    """So that a secret inside another one leaves nothing of that behind."""
+    return tuple(sorted(set(forms), key=lambda form: (-len(form), form)))
+
+
+def _without(text: str, forms: Iterable[str]) -> str:
+    for form in forms:
+        if form not in text:
+            continue
+        if len(form) >= _SHORT:
+            text = text.replace(form, MASK)
+        else:
+            text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", MASK, text)
+    return text
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """The text without these secrets: for what a server says that was sent them, and may echo them."""
+    return _without(text, _longest_first(form for secret in secrets if secret for form in _forms(secret)))
 
 
 def without_credentials(url: str) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from scaler.telemetry.masking import Secrets, without_credentials
+from scaler.telemetry.masking import Secrets, masked, without_credentials
 
 CANARY = 'canary-7f3a "quoted"\\ü+/&\n-----'
 
@@ -23,10 +23,10 @@ def test_a_protected_secret_is_masked_in_every_form() -> None:
         repr(CANARY.encode()),
         json.dumps(CANARY),
     ):
-        masked = secrets.mask(f"before {form} after")
-        assert "canary" not in masked
-        assert masked.startswith("before ")
-        assert masked.endswith(" after")
+        for shown in (secrets.mask(f"before {form} after"), masked(f"before {form} after", [CANARY, ""])):
+            assert "canary" not in shown
+            assert shown.startswith("before ")
+            assert shown.endswith(" after")
 
 
 def test_a_secret_within_a_secret_leaves_nothing_of_either() -> None:
@@ -50,7 +50,7 @@ def test_the_longest_unused_secret_goes_first_when_there_are_too_many() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "masked"),
+    ("text", "shown"),
     [
         ("Authorization: Bearer canary7f3a9b", "Authorization: Bearer ***"),
         ("bearer eyJhbGciOi.J9.canary_x-y", "bearer ***"),
@@ -65,8 +65,8 @@ def test_the_longest_unused_secret_goes_first_when_there_are_too_many() -> None:
         ("-----BEGIN PRIVATE KEY-----\ncanary", "***"),
     ],
 )
-def test_what_looks_like_a_credential_is_masked_unregistered(text: str, masked: str) -> None:
-    assert Secrets().mask(text) == masked
+def test_what_looks_like_a_credential_is_masked_unregistered(text: str, shown: str) -> None:
+    assert Secrets().mask(text) == shown
 
 
 @pytest.mark.parametrize(
