@@ -38,7 +38,10 @@ class Limits:
 
     Attributes:
         deadline: Seconds that a call may take, whatever the client allows.
-        calls: Calls at work at once, streams not counted; more get RESOURCE_EXHAUSTED.
+        calls: Calls at work at once, streams not counted; more get RESOURCE_EXHAUSTED. Only those that wait for a
+            trigger's first value are at work for longer than a moment.
+        queue: Calls that may wait to be taken up; beyond, a growing part is refused. KEDA begins with all triggers at
+            once.
         streams: Streams open at once; more get RESOURCE_EXHAUSTED.
         message_bytes: The largest request.
         stream_rest: Seconds between two looks of a stream at its decision.
@@ -46,6 +49,7 @@ class Limits:
 
     deadline: float = 2.5
     calls: int = 256
+    queue: int = 8192
     streams: int = 128
     message_bytes: int = 262_144
     stream_rest: float = REST
@@ -138,8 +142,8 @@ def _options(limits: Limits) -> list[tuple[str, int]]:
     return [
         ("grpc.so_reuseport", 0),  # two servers on one port would each get half of the calls
         ("grpc.max_receive_message_length", limits.message_bytes),
-        # a client at the bound waits for one of its own calls to end; only clients together get errors
-        ("grpc.max_concurrent_streams", limits.calls + limits.streams),
+        ("grpc.server.max_pending_requests", limits.queue),
+        ("grpc.server.max_pending_requests_hard_limit", 2 * limits.queue),
         # KEDA sends no pings: ours find out that it went without a word, and its streams' slots come free
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
