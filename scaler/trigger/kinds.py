@@ -19,7 +19,7 @@ def _parse_step(value: str) -> int:
     return int(seconds)
 
 
-_STEP_RANGE = duration(minimum=15.0, maximum=HOUR)
+_STEP_RANGE = duration(minimum=1.0, maximum=HOUR)
 STEP: Kind[int] = Kind(says=_STEP_RANGE.says + " that divides a day", parse=_parse_step, show=_STEP_RANGE.show)
 _LEAD_RANGE = duration(minimum=1.0, maximum=6 * HOUR)
 

@@ -123,7 +123,7 @@ class TestDecision:
         waiting = asyncio.create_task(bench.desk.decision(trigger))
         await asyncio.sleep(0)
         bench.update(trigger, observed=None, observed_at=0.0, error="connection refused")
-        with pytest.raises(ValueUnknown, match="^the load is not known yet: connection refused$"):
+        with pytest.raises(ValueUnknown, match=r"^the load is not known yet: connection refused$"):
             await waiting
 
     async def test_a_known_trigger_is_answered_without_waiting(self, bench: Bench) -> None:
@@ -184,7 +184,7 @@ class TestRefusal:
         waiting = asyncio.create_task(bench.desk.decision(trigger))
         await asyncio.sleep(0)
         bench.desk.apply(Refused(trigger.key.id, Refusal(error.__name__, "no, because")))
-        with pytest.raises(error, match="^no, because$"):
+        with pytest.raises(error, match=r"^no, because$"):
             await waiting
 
     async def test_the_engine_is_asked_again_after_a_while(self, bench: Bench) -> None:

@@ -242,7 +242,7 @@ def test_an_empty_value_counts_as_not_given() -> None:
             {"queryStep": "15500ms"},
             'queryStep is "15500ms": it must be whole seconds that divide a day, such as 15s, 30s, 1m, 5m, 15m or 1h',
         ),
-        ({"queryStep": "10s"}, 'queryStep is "10s": it must be a duration from 15s to 1h'),
+        ({"queryStep": "500ms"}, 'queryStep is "500ms": it must be a duration from 1s to 1h'),
         ({"historyTimeWindow": "20m"}, 'historyTimeWindow is "20m": it must be a duration from 1h to 400d'),
         (
             {"historyTimeWindow": "1h"},
