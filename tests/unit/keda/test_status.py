@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
 
 from scaler import errors
 from scaler.keda.status import CODES, INTERNAL_TEXT, LONGEST_TEXT, StatusTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 EXPECTED = {
     "AddressRefused": "PERMISSION_DENIED",
@@ -60,40 +64,44 @@ def test_every_error_is_in_the_table_by_itself_or_by_its_own_branch(name: str) -
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("hunter2"), TimeoutError(), KeyError("x"), errors.StoreError("/secret")]
+    "error", [RuntimeError("hunter2"), TimeoutError(), KeyError("x"), errors.StoreError("/x")]
 )
 def test_whatever_else_goes_wrong_is_internal_and_tells_nothing(error: Exception) -> None:
     assert StatusTable().status(error, method="IsActive") == (grpc.StatusCode.INTERNAL, INTERNAL_TEXT)
 
 
-def test_a_defect_is_logged_with_its_cause_once_a_minute_and_another_by_itself(
+def test_a_defect_is_logged_with_its_cause_once_a_minute_another_by_itself(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = Clock()
     table = StatusTable(clock=clock)
 
-    def fail(method: str, *, elsewhere: bool = False) -> None:
+    def defect() -> None:
+        raise RuntimeError("one")
+
+    def other_defect() -> None:
+        raise RuntimeError("other")
+
+    def call(method: str, work: Callable[[], None]) -> None:
         try:
-            if elsewhere:
-                raise RuntimeError("one")
-            raise RuntimeError("other")
+            work()
         except RuntimeError as error:
             table.status(error, method=method)
 
-    fail("GetMetrics")
-    fail("IsActive")
-    fail("GetMetrics", elsewhere=True)
+    call("GetMetrics", defect)
+    call("IsActive", defect)
+    call("GetMetrics", other_defect)
     clock.now += 59.9
-    fail("GetMetrics")
+    call("GetMetrics", defect)
     clock.now += 0.1
-    fail("IsActive")
+    call("IsActive", defect)
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
         (logging.ERROR, "GetMetrics failed through a defect of the scaler"),
         (logging.ERROR, "GetMetrics failed through a defect of the scaler"),
         (logging.ERROR, "IsActive failed through a defect of the scaler"),
     ]
     causes = [record.exc_info[1] for record in caplog.records if record.exc_info]
-    assert [str(cause) for cause in causes] == ["other", "one", "other"]
+    assert [str(cause) for cause in causes] == ["one", "other", "one"]
 
 
 def test_an_error_that_was_never_raised_is_logged_too(caplog: pytest.LogCaptureFixture) -> None:
