@@ -244,16 +244,22 @@ class Schema:
                 value = raw.strip() if isinstance(raw, str) else raw
                 if value != "":
                     found.setdefault(known[0].field, []).append((name, value, known[1]))
-            elif name not in self._ignored and not self._in_family(name, raw, found):
+            elif name in self._ignored or (name in self._secrets and raw == ""):
+                continue
+            elif not self._in_family(name, raw, found):
                 reading.problems.append(self._unknown(name, label))
                 if name in self._secrets:
                     reading.given[self._secrets[name].field] = name
         reading.problems.sort()
         for p in self.parameters:
-            if p.many:
-                self._read_family(p, found.get(p.field, []), reading, label)
+            entries = found.get(p.field)
+            if entries is None:
+                if p.required:
+                    reading.problems.append(f"{label(p.name)} is missing; it must be {p.kind.says}")
+            elif p.many:
+                self._read_family(p, entries, reading, label)
             else:
-                self._read_one(p, found.get(p.field, []), reading, label)
+                self._read_one(p, entries, reading, label)
         return reading
 
     def _in_family(self, name: str, raw: object, found: dict[str, list[tuple[str, object, bool]]]) -> bool:
@@ -280,15 +286,13 @@ class Schema:
             names = sorted(name for name, _, _ in found)
             reading.given[p.field] = names[0]
             reading.problems.append(f"{' and '.join(map(label, names))} mean the same; give only one of them")
-        elif found:
-            ((name, value, plain),) = found
-            reading.given[p.field] = name
-            try:
-                reading.values[p.field] = _value(p.kind, value)
-            except Unreadable as error:
-                reading.problems.append(_refusal(p, label(name), value, error, plain=plain))
-        elif p.required:
-            reading.problems.append(f"{label(p.name)} is missing; it must be {p.kind.says}")
+            return
+        ((name, value, plain),) = found
+        reading.given[p.field] = name
+        try:
+            reading.values[p.field] = _value(p.kind, value)
+        except Unreadable as error:
+            reading.problems.append(_refusal(p, label(name), value, error, plain=plain))
 
     def _read_family(
         self, p: Parameter, found: list[tuple[str, object, bool]], reading: Reading, label: Callable[[str], str]

@@ -37,9 +37,5 @@ class TriggerKey:
 
 def digest_of(*parts: str) -> str:
     """16 hex digits of SHA-256; each part with its length, so that no two lists of parts run together."""
-    hashed = hashlib.sha256()
-    for part in parts:
-        data = part.encode("utf-8", "surrogatepass")
-        hashed.update(b"%d:" % len(data))
-        hashed.update(data)
-    return hashed.hexdigest()[:16]
+    whole = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:16]
