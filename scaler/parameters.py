@@ -18,7 +18,7 @@ import difflib
 import re
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from scaler.kinds import Kind, Unreadable, quoted
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["REQUIRED", "Parameter", "Reading", "Schema", "bounded", "nearest", "parameter"]
 
 T = TypeVar("T")
+_Given: TypeAlias = tuple[str, object, bool]  # name, value, the value is given in plain
 
 MAX_NAMES = 128  # names in one reading; a trigger has about forty to give
 MAX_PROBLEMS = 16
@@ -237,19 +238,7 @@ class Schema:
             reading.refused = True
             reading.problems.append(f"{len(texts)} names are given; at most {MAX_NAMES} are accepted, see {self._see}")
             return reading
-        found: dict[str, list[tuple[str, object, bool]]] = {}
-        for name, raw in texts.items():
-            known = self._names.get(name)
-            if known is not None:
-                value = raw.strip() if isinstance(raw, str) else raw
-                if value != "":
-                    found.setdefault(known[0].field, []).append((name, value, known[1]))
-            elif name in self._ignored or (name in self._secrets and raw == ""):
-                continue
-            elif not self._in_family(name, raw, found):
-                reading.problems.append(self._unknown(name, label))
-                if name in self._secrets:
-                    reading.given[self._secrets[name].field] = name
+        found = self._assigned(texts, reading, label)
         reading.problems.sort()
         for p in self.parameters:
             entries = found.get(p.field)
@@ -262,7 +251,26 @@ class Schema:
                 self._read_one(p, entries, reading, label)
         return reading
 
-    def _in_family(self, name: str, raw: object, found: dict[str, list[tuple[str, object, bool]]]) -> bool:
+    def _assigned(
+        self, texts: Mapping[str, object], reading: Reading, label: Callable[[str], str]
+    ) -> dict[str, list[_Given]]:
+        """Field -> what is given for it; what belongs to no field becomes a problem."""
+        found: dict[str, list[_Given]] = {}
+        for name, raw in texts.items():
+            known = self._names.get(name)
+            if known is not None:
+                value = raw.strip() if isinstance(raw, str) else raw
+                if value != "":
+                    found.setdefault(known[0].field, []).append((name, value, known[1]))
+            elif name in self._ignored or (name in self._secrets and raw == ""):
+                continue
+            elif not self._in_family(name, raw, found):
+                reading.problems.append(self._unknown(name, label))
+                if name in self._secrets:
+                    reading.given[self._secrets[name].field] = name
+        return found
+
+    def _in_family(self, name: str, raw: object, found: dict[str, list[_Given]]) -> bool:
         for p in self._families:
             if name.startswith(p.name):
                 found.setdefault(p.field, []).append((name, raw, True))
@@ -279,9 +287,7 @@ class Schema:
             return f"{quoted(label(name))} is not a known name; see {self._see}"
         return f"{quoted(label(name))} is not a known name; did you mean {label(near)}?"
 
-    def _read_one(
-        self, p: Parameter, found: list[tuple[str, object, bool]], reading: Reading, label: Callable[[str], str]
-    ) -> None:
+    def _read_one(self, p: Parameter, found: list[_Given], reading: Reading, label: Callable[[str], str]) -> None:
         if len(found) > 1:
             names = sorted(name for name, _, _ in found)
             reading.given[p.field] = names[0]
@@ -294,9 +300,7 @@ class Schema:
         except Unreadable as error:
             reading.problems.append(_refusal(p, label(name), value, error, plain=plain))
 
-    def _read_family(
-        self, p: Parameter, found: list[tuple[str, object, bool]], reading: Reading, label: Callable[[str], str]
-    ) -> None:
+    def _read_family(self, p: Parameter, found: list[_Given], reading: Reading, label: Callable[[str], str]) -> None:
         values = []
         for name, value, plain in sorted(found, key=lambda item: item[0]):
             reading.given[p.field] = name
