@@ -7,7 +7,7 @@ arithmetic is elementwise over origins, so a batch of origins gets, number for n
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -16,19 +16,19 @@ from forecasting.batch import ForecastBatch
 from forecasting.calibration import Bands, future
 from forecasting.errors import InsufficientHistory, InvalidSeries
 from forecasting.forecast import checked_levels, rearranged
-from forecasting.series import FloatArray, TimeSeries
+from forecasting.prepare.scale import LARGEST, in_units, unit_of
+from forecasting.spread import Spread, calibrated
 from forecasting.windows import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from forecasting.forecast import Forecast
+    from forecasting.series import FloatArray, TimeSeries
     from forecasting.windows import IntArray
 
 __all__ = ["PathForecaster", "fit_calibrated", "require"]
 
-# Load in units of the series' own scale is cut here: squares and sums of it stay finite.
-_LARGEST = 1e100
 # A path may leave the range of what the series ever showed by this factor, not more: trends end.
 _LEEWAY = 3.0
 # Numbers of windows handled at once: bounds the memory of a batch.
@@ -44,13 +44,15 @@ class PathForecaster(ABC):
         unit: Power of two near the series' typical load. `paths` sees the load divided by it, so methods
             need not care for 1e300 or 1e-300; a power of two, so nothing is rounded.
         ceiling: Highest load seen in training, in units.
-        bands: Conformal residual quantiles, in units.
+        spread: How residuals are scaled.
+        bands: Conformal residual quantiles, on that scale.
     """
 
     step: int
     unit: float = 1.0
-    ceiling: float = _LARGEST
-    bands: Bands
+    ceiling: float = LARGEST
+    spread: Spread = field(default_factory=Spread)
+    bands: Bands = field(default_factory=Bands.none)
 
     @property
     @abstractmethod
@@ -63,11 +65,6 @@ class PathForecaster(ABC):
 
         Must treat each row by elementwise arithmetic, whatever the other rows hold.
         """
-
-    def scale(self, windows: Windows) -> FloatArray | None:
-        """The width of each origin's band relative to the others', positive; shape (N,). None: additive."""
-        del windows
-        return None
 
     def predict(self, context: TimeSeries, *, horizon: int, levels: Sequence[float]) -> Forecast:
         """See `forecasting.forecaster.FittedForecaster.predict`."""
@@ -91,7 +88,7 @@ class PathForecaster(ABC):
         origins = np.asarray(origins, dtype=np.int64)
         values = np.full((len(origins), len(levels), horizon), np.nan)
         peak = values.copy()
-        scaled = _in_units(series, self.unit)
+        scaled = in_units(series, self.unit)
         size = max(1, _CHUNK // (self.context_length + horizon * len(levels)))
         for first in range(0, len(origins) if len(series) else 0, size):
             windows = Windows.at(scaled, origins[first : first + size], self.context_length)
@@ -105,10 +102,11 @@ class PathForecaster(ABC):
         self, windows: Windows, horizon: int, levels: tuple[float, ...], age: int
     ) -> tuple[FloatArray, FloatArray]:
         paths = self.bounded_paths(windows, horizon + age)
-        values, peak = self.bands.apply(paths, levels, self.scale(windows), skip=age)
-        limit = np.finfo(np.float64).max / 2 / self.unit if self.unit > 1.0 else _LARGEST
-        limit = min(limit, _LARGEST)
-        return rearranged(*(np.clip(q, 0.0, limit) * self.unit for q in (values, peak)))
+        paths = self.spread.forth(paths)
+        found = self.bands.apply(paths, levels, self.spread.width(windows), skip=age)
+        limit = np.finfo(np.float64).max / 2 / self.unit if self.unit > 1.0 else LARGEST
+        limit = min(limit, LARGEST)
+        return rearranged(*(np.clip(self.spread.back(q), 0.0, limit) * self.unit for q in found))
 
     def bounded_paths(self, windows: Windows, horizon: int) -> FloatArray:
         """`paths`, finite and within reach of what the series has shown; shape (N, horizon)."""
@@ -130,6 +128,8 @@ def fit_calibrated(
     horizon: int,
     folds: Sequence[float] = (0.5, 0.75),
     origins: int = 1500,
+    skip: int = 0,
+    plain: bool = False,
 ) -> _P:
     """Fits a method on the whole series and calibrates it on parts that its parameters have not seen.
 
@@ -140,28 +140,28 @@ def fit_calibrated(
         folds: Shares of the series: the method is fitted up to each and its residuals taken from there to the
             next. None for a method without estimated parameters: residuals from everywhere.
         origins: Residuals are taken from about so many origins.
+        skip: Without folds, no residuals from the first so many samples.
+        plain: Additive bands, whatever else might serve better.
     """
-    unit = _unit(series.values)
-    scaled = _in_units(series, unit)
+    unit = unit_of(series.values)
+    scaled = in_units(series, unit)
     fitted = estimate(scaled)
     n = len(scaled)
-    cuts = [int(share * n) for share in folds] if folds else [0]
+    cuts = [int(share * n) for share in folds] if folds else [min(skip, n // 2)]
     stride = max(1, (n - cuts[0]) // origins)
-    actual, paths, scales = [], [], []
+    parts = []
     for cut, end in zip(cuts, [*cuts[1:], n], strict=True):
         try:
             part = estimate(scaled.first(cut)) if folds else fitted
         except InsufficientHistory:
             continue
-        at = np.arange(max(cut - 1, 0), end - 1, stride)
-        at = at[~np.isnan(scaled.values[at])]
-        size = max(1, _CHUNK // (part.context_length + horizon))
-        for first in range(0, len(at), size):
-            windows = Windows.at(scaled, at[first : first + size], part.context_length)
-            paths.append(part.bounded_paths(windows, horizon))
-            scales.append(part.scale(windows))
-        actual.append(np.maximum(future(scaled.values, at, horizon), 0.0))
-    return replace(fitted, unit=unit, ceiling=_ceiling(scaled.values), bands=_bands(actual, paths, scales))
+        parts += _residuals(part, scaled, range(max(cut - 1, 0), end - 1, stride), horizon)
+    if not parts:  # no fold was long enough: residuals of what was fitted to them are better than none
+        parts = _residuals(fitted, scaled, range(0, n - 1, stride), horizon)
+    if not parts:
+        return replace(fitted, unit=unit, ceiling=_ceiling(scaled.values))
+    spread, bands = calibrated(parts, plain=plain)
+    return replace(fitted, unit=unit, ceiling=_ceiling(scaled.values), spread=spread, bands=bands)
 
 
 def require(method: str, series: TimeSeries, need: int) -> None:
@@ -174,24 +174,20 @@ def require(method: str, series: TimeSeries, need: int) -> None:
         raise InsufficientHistory(method, have=series.known, need=need)
 
 
-def _bands(actual: list[FloatArray], paths: list[FloatArray], scales: list[FloatArray | None]) -> Bands:
-    if not actual:
-        return Bands.none()
-    widths = [scale for scale in scales if scale is not None]
-    return Bands.of(np.concatenate(actual), np.concatenate(paths), np.concatenate(widths) if widths else None)
-
-
-def _unit(values: FloatArray) -> float:
-    sizes = np.abs(values[~np.isnan(values) & (values != 0)])
-    if not sizes.size:
-        return 1.0
-    return float(2.0 ** np.clip(np.round(np.median(np.log2(sizes))), -1000, 1000))
-
-
-def _in_units(series: TimeSeries, unit: float) -> TimeSeries:
-    with np.errstate(over="ignore", under="ignore"):
-        values = np.clip(series.values / unit, -_LARGEST, _LARGEST)
-    return TimeSeries(series.start, series.step, values)
+def _residuals(
+    fitted: PathForecaster, series: TimeSeries, origins: range, horizon: int
+) -> list[tuple[Windows, FloatArray, FloatArray]]:
+    """Windows, what came, and the paths predicted from these origins, in bearable portions."""
+    at = np.array(origins, dtype=np.int64)
+    at = at[~np.isnan(series.values[at])]
+    size = max(1, _CHUNK // (fitted.context_length + horizon))
+    parts = []
+    for first in range(0, len(at), size):
+        some = at[first : first + size]
+        windows = Windows.at(series, some, fitted.context_length)
+        came = np.maximum(future(series.values, some, horizon), 0.0)
+        parts.append((windows, came, fitted.bounded_paths(windows, horizon)))
+    return parts
 
 
 def _ceiling(values: FloatArray) -> float:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, Union
 
 from forecasting.errors import DuplicateForecaster, InvalidParameter, UnknownForecaster
 from forecasting.models.naive import Naive
+from forecasting.models.seasonal_naive import SeasonalNaive
+from forecasting.models.seasonal_profile import SeasonalProfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,7 +25,7 @@ __all__ = ["BUILT_IN", "ENTRY_POINT_GROUP", "BrokenPlugin", "Parameter", "Regist
 
 ENTRY_POINT_GROUP = "foresail.forecasters"
 
-BUILT_IN: tuple[type[Forecaster], ...] = (Naive,)
+BUILT_IN: tuple[type[Forecaster], ...] = (Naive, SeasonalNaive, SeasonalProfile)
 
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from forecasting.calibration import Bands
 from forecasting.paths import PathForecaster, fit_calibrated, require
 from forecasting.serialise import stored_as
 
@@ -60,8 +59,5 @@ class Naive:
         del levels  # calibrated on a grid that serves all
         require(self.name, series, self.min_history(series.step))
         return fit_calibrated(
-            lambda scaled: FittedNaive(step=scaled.step, bands=Bands.none()),
-            series,
-            horizon=horizon,
-            folds=(),
+            lambda scaled: FittedNaive(step=scaled.step), series, horizon=horizon, folds=(), plain=True
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecasting.prepare.gaps import carried
+from forecasting.prepare.scale import in_units, unit_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,17 +37,15 @@ def outliers(series: TimeSeries, seasons: Sequence[int] = ()) -> NDArray[np.bool
         series: History; may hold NaN.
         seasons: Season lengths in steps; the usual is the median over their cycles.
     """
-    values = series.values
+    values = in_units(series, unit_of(series.values)).values
     if not series.known:
         return np.zeros(values.shape, dtype=bool)
     usual = _usual(values, seasons)
-    with np.errstate(over="ignore"):
-        distance = values - usual
-    spread = 1.4826 * float(np.nanmedian(np.abs(distance)))
-    # counts scatter by their square root, so a quiet series of small numbers is not all outliers
-    floor = np.sqrt(np.maximum(usual, 0.0)) if spread > 0 else np.full(values.shape, np.inf)
-    with np.errstate(over="ignore"):
-        far = np.abs(np.nan_to_num(distance)) > _FAR * np.maximum(spread, np.minimum(floor, spread * 2))
+    distance = values - usual
+    # idle nights keep to their usual 0 exactly, and would make the days look wild
+    busy = np.abs(distance[~np.isnan(distance) & (usual != 0)])
+    spread = 1.4826 * float(np.median(busy)) if busy.size else 0.0
+    far = np.abs(np.nan_to_num(distance)) > _FAR * spread
     far &= spread > 0
     down = (values <= _OUTAGE_SHARE * usual) & (usual > 0)
     down = _runs(down, max(2, -(-_OUTAGE_SECONDS // series.step)))

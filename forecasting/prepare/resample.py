@@ -37,5 +37,5 @@ def coarsened(series: TimeSeries, factor: int) -> TimeSeries:
     start = series.start + (skip + factor - 1) * series.step
     values = series.values[skip : skip + blocks * factor].reshape(blocks, factor)
     known = np.count_nonzero(~np.isnan(values), axis=1)
-    means = np.nansum(values / np.maximum(known, 1)[:, None], axis=1)
+    means = np.nansum(values / np.maximum(known, 1)[:, None], axis=1)  # divided first: no overflow
     return TimeSeries(start if blocks else 0, step, np.where(known >= _MIN_KNOWN * factor, means, np.nan))

@@ -15,6 +15,7 @@ import numpy as np
 
 from forecasting.prepare.gaps import interpolated
 from forecasting.prepare.resample import coarsened
+from forecasting.prepare.scale import in_units, unit_of
 from forecasting.series import TimeSeries
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def find_seasons(series: TimeSeries, *, limit: int = 3) -> tuple[Season, ...]:
     """
     if series.known < max(2 * _SHORTEST, len(series) // 10):
         return ()
+    series = in_units(series, unit_of(series.values))
     # short seasons are sought in the recent past, long ones on a grid coarse enough to hold all of it
     factor = _factor(series)
     found: list[Season] = []

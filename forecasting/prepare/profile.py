@@ -1,0 +1,131 @@
+"""Seasonal profiles: what is usual at each point of a season, and what the other cycles say it is.
+
+Means over cycles, recent ones weighing more, on bins as wide as serves best: a wide bin has less noise, a narrow one
+keeps a sharp start of a job sharp. Width and shrinkage are chosen by how well each cycle is predicted by the
+others. Where a method is trained on deviations from a profile, it must see those from the profile of the *other*
+cycles: its own profile is closer to a cycle than any will be in the future.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from forecasting.series import FloatArray
+    from forecasting.windows import IntArray
+
+__all__ = ["Profile", "fit_profiles", "profile_at"]
+
+# Widths tried, in shares of the season: 1, 5 and 15 minutes of a day.
+_WIDTHS = (1 / 1440, 1 / 288, 1 / 96)
+# A profile is stored in at most so many bins.
+_MAX_BINS = 1440
+# A cycle so many cycles ago weighs half.
+_HALF_LIFE = 6.0
+_Bins: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Profile:
+    """One season's profile.
+
+    Attributes:
+        length: Steps in a cycle; phase 0 is where times are multiples of length * step.
+        width: Steps in a bin; divides the length.
+        bins: Means, shape (length // width,).
+    """
+
+    length: int
+    width: int
+    bins: _Bins
+
+    def at(self, steps: IntArray) -> FloatArray:
+        """What is usual at these times, given in steps since the epoch; linear between bins' centres."""
+        bins = self.bins.astype(np.float64)
+        if self.width == 1:
+            return bins[steps % self.length]
+        position = (steps % self.length) / self.width - 0.5 + 0.5 / self.width
+        low = np.floor(position).astype(np.int64)
+        share = position - low
+        n = bins.size
+        return np.asarray(bins[low % n] * (1 - share) + bins[(low + 1) % n] * share)
+
+
+def profile_at(profiles: Sequence[Profile], steps: IntArray) -> FloatArray:
+    """The sum of several profiles at these times, in steps since the epoch."""
+    total = np.zeros(steps.shape)
+    for profile in profiles:
+        total += profile.at(steps)
+    return total
+
+
+def fit_profiles(values: FloatArray, first: int, seasons: Sequence[int]) -> tuple[tuple[Profile, ...], FloatArray]:
+    """Profiles of seasons, each of what the shorter ones leave over.
+
+    Args:
+        values: Samples, missing ones NaN; shape (n,).
+        first: Time of the first sample in steps since the epoch.
+        seasons: Season lengths in steps; those with fewer than two cycles are passed over.
+
+    Returns:
+        The profiles; and for each sample what the other cycles' profiles say, shape (n,).
+    """
+    n = values.size
+    others = np.zeros(n)
+    profiles: list[Profile] = []
+    for length in sorted(seasons):
+        if n < 2 * length:
+            continue
+        rest = values - others
+        lead = first % length
+        cycles = -(-(lead + n) // length)
+        padded = np.full(cycles * length, np.nan)
+        padded[lead : lead + n] = rest
+        table = padded.reshape(cycles, length)
+        fits = [_fit(table, width) for width in _widths(length)]
+        profile, left_out, _ = min(fits, key=lambda fit: fit[2])
+        profiles.append(profile)
+        others = others + left_out.ravel()[lead : lead + n]
+    return tuple(profiles), others
+
+
+def _widths(length: int) -> list[int]:
+    least = -(-length // _MAX_BINS)
+    divisors = [d for d in range(1, length // 4 + 1) if length % d == 0 and d >= least] or [length]
+    return sorted({min(divisors, key=lambda d: abs(d - share * length)) for share in _WIDTHS})
+
+
+def _fit(table: FloatArray, width: int) -> tuple[Profile, FloatArray, float]:
+    """Profile on bins of this width, the others' profile for each cycle, and the squared error of the latter."""
+    cycles, length = table.shape
+    blocks = table.reshape(cycles, length // width, width)
+    known = ~np.isnan(blocks)
+    count = known.sum(axis=2)
+    sums = np.where(known, blocks, 0.0).sum(axis=2)
+    means = sums / np.maximum(count, 1)
+    weight = (count > 0) * 0.5 ** (np.arange(cycles)[::-1, None] / _HALF_LIFE)
+    total, mass = (weight * means).sum(axis=0), weight.sum(axis=0)
+    overall = float(sums.sum() / max(1, count.sum()))
+    usual = np.where(mass > 0, total / np.where(mass > 0, mass, 1), overall)
+    rest = mass - weight
+    left_out = np.where(rest > 0, (total - weight * means) / np.where(rest > 0, rest, 1), overall)
+    # shrink towards the mean as far as the other cycles predict badly
+    ahead = left_out - overall
+    actual = np.where(count > 0, means - overall, 0.0)
+    ahead = np.where(count > 0, ahead, 0.0)
+    power = float((ahead * ahead).sum())
+    shrink = min(max(float((ahead * actual).sum()) / power, 0.0), 1.0) if power > 0 else 0.0
+    profile = Profile(length=length, width=width, bins=(overall + shrink * (usual - overall)).astype(np.float32))
+    # the others' profile, interpolated as the profile itself is
+    rows = [
+        Profile(length=length, width=width, bins=(overall + shrink * (row - overall)).astype(np.float32))
+        for row in left_out
+    ]
+    each = np.stack([row.at(np.arange(length, dtype=np.int64)) for row in rows])
+    return profile, each, float(np.nansum((table - each) ** 2))

@@ -1,0 +1,143 @@
+"""Where bands should be wide: residuals measured on a power scale, in units of the recent roughness.
+
+Load scatters more when it is high, and more for a while after it has scattered more. Ranking residuals after a
+monotone transform and division by a width known at the origin keeps the conformal promise (Lei et al.,
+"Distribution-free predictive inference for regression", JASA 113, 2018, section 5.2) and makes bands narrow where they
+can be. The power scale is that of Box and Cox, "An analysis of transformations", JRSS B 26, 1964. Which of a few
+such scales serves a series is decided by pinball loss on residuals not used for the bands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecasting.calibration import Bands, conformal_quantiles, running_maximum
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from forecasting.series import FloatArray
+    from forecasting.windows import Windows
+
+__all__ = ["Spread", "calibrated"]
+
+# Roughness is the mean absolute change over so many steps.
+_RECENT = 60
+# Added to it, in shares of the training's mean: a minute of silence does not make the future certain.
+_FLOOR = 0.25
+_POWERS = (1.0, 0.5, 0.25)
+_ROUGHNESSES = (0.0, 0.5, 1.0)
+_LEVELS = (0.5, 0.9, 0.95)
+# A scale must beat the plain one by this share of pinball loss.
+_MARGIN = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """How residuals are scaled.
+
+    Attributes:
+        power: They are differences of load to this power; 1: of the load itself.
+        roughness: Exponent of the recent roughness that they are divided by; 0: not divided.
+        usual: Mean roughness in training, on the power scale.
+    """
+
+    power: float = 1.0
+    roughness: float = 0.0
+    usual: float = 1.0
+
+    def forth(self, load: FloatArray) -> FloatArray:
+        """Load on the power scale; monotone, so maxima stay maxima."""
+        return load if self.power == 1.0 else np.maximum(load, 0.0) ** self.power
+
+    def back(self, scaled: FloatArray) -> FloatArray:
+        """The load that `forth` has made this of; what lies below none is 0."""
+        return scaled if self.power == 1.0 else np.clip(scaled, 0.0, 1e100**self.power) ** (1 / self.power)
+
+    def width(self, windows: Windows) -> FloatArray | None:
+        """The width of each origin's band relative to the others'; shape (N,). None: all the same."""
+        if self.roughness == 0.0:
+            return None
+        rough = _rough(self.forth(windows.values[:, -_RECENT - 1 :]))
+        relative = np.clip(np.nan_to_num(rough / self.usual, nan=1.0, posinf=1e6), 0.0, 1e6)
+        return np.asarray((relative + _FLOOR) ** self.roughness)
+
+
+def calibrated(parts: list[tuple[Windows, FloatArray, FloatArray]], *, plain: bool) -> tuple[Spread, Bands]:
+    """The scale that suits these forecasts, and the bands on it.
+
+    Args:
+        parts: Windows, actual values (N, H) and paths (N, H) of them, in the order of time.
+        plain: Take the plain scale without trying others.
+    """
+    actual = np.concatenate([part[1] for part in parts])
+    paths = np.concatenate([part[2] for part in parts])
+    best = Spread()
+    if not plain and len(actual) >= 100:
+        loss = _loss(best, parts, actual, paths) * (1 - _MARGIN)
+        for spread in _candidates(parts):
+            other = _loss(spread, parts, actual, paths)
+            if other < loss:
+                best, loss = spread, other
+    return best, Bands.of(best.forth(actual), best.forth(paths), _widths(best, parts))
+
+
+def _candidates(parts: list[tuple[Windows, FloatArray, FloatArray]]) -> Iterator[Spread]:
+    for power in _POWERS:
+        scale = Spread(power=power)
+        rough = np.concatenate([_rough(scale.forth(part[0].values[:, -_RECENT - 1 :])) for part in parts])
+        usual = float(np.nanmean(rough)) if np.count_nonzero(~np.isnan(rough)) else 0.0
+        for roughness in _ROUGHNESSES:
+            if roughness == 0.0 and power != 1.0:
+                yield scale
+            elif roughness > 0.0 and 0.0 < usual < 1e50:
+                yield Spread(power=power, roughness=roughness, usual=usual)
+
+
+def _widths(spread: Spread, parts: list[tuple[Windows, FloatArray, FloatArray]]) -> FloatArray | None:
+    widths = [spread.width(part[0]) for part in parts]
+    known = [width for width in widths if width is not None]
+    return np.concatenate(known) if known else None
+
+
+def _loss(
+    spread: Spread,
+    parts: list[tuple[Windows, FloatArray, FloatArray]],
+    actual: FloatArray,
+    paths: FloatArray,
+) -> float:
+    """Pinball loss over values and peaks at a few horizons: each half's bands tried on the other half."""
+    horizon = actual.shape[1]
+    at = np.unique([0, horizon // 4, horizon // 2, horizon - 1])
+    width = _widths(spread, parts)
+    unit = np.ones((len(actual), 1)) if width is None else width[:, None]
+    total = 0.0
+    for came, path in (
+        (actual[:, at], paths[:, at]),
+        (running_maximum(actual)[:, at], np.maximum.accumulate(paths, axis=1)[:, at]),
+    ):
+        middle = spread.forth(path)
+        residuals = (spread.forth(came) - middle) / unit
+        half = len(came) // 2
+        for used, tried in ((slice(half), slice(half, None)), (slice(half, None), slice(half))):
+            for level, offset in zip(_LEVELS, conformal_quantiles(residuals[used], _LEVELS), strict=True):
+                miss = came[tried] - spread.back(middle[tried] + unit[tried] * offset)
+                loss = np.maximum(level * miss, (level - 1) * miss)
+                known = ~np.isnan(loss)
+                each = np.where(known, loss, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+                # a horizon or level with larger losses by nature must not outweigh the others
+                total += float(np.sum(each / (level * (1 - level)) ** 0.5))
+    return total if np.isfinite(total) else float("inf")
+
+
+def _rough(values: FloatArray) -> FloatArray:
+    """Mean absolute change of known neighbours; NaN where there are none; shape (N,)."""
+    if values.shape[1] < 2:
+        return np.full(len(values), np.nan)
+    with np.errstate(over="ignore", invalid="ignore"):
+        moves = np.abs(np.diff(values, axis=1))
+        known = np.count_nonzero(~np.isnan(moves), axis=1)
+        return np.asarray(np.where(known > 0, np.nansum(moves, axis=1) / np.maximum(known, 1), np.nan))
