@@ -20,18 +20,23 @@ class Account:
         load: Sum of the load.
         shortfall: Sum of the load that found no ready pod.
         pod_ticks: Pods times syncs.
-        peak_pods: The most pods at once.
+        ticks: Syncs.
     """
 
     load: float = 0.0
     shortfall: float = 0.0
     pod_ticks: int = 0
-    peak_pods: int = 0
+    ticks: int = 0
 
     @property
     def shed(self) -> float:
         """The part of the load that found no ready pod."""
         return self.shortfall / self.load if self.load else 0.0
+
+    @property
+    def pods(self) -> float:
+        """Pods on average: what it cost."""
+        return self.pod_ticks / self.ticks if self.ticks else 0.0
 
 
 class Cluster:
@@ -64,7 +69,7 @@ class Cluster:
         self.account.load += load
         self.account.shortfall += max(0.0, load - self.capacity)
         self.account.pod_ticks += pods.total
-        self.account.peak_pods = max(self.account.peak_pods, pods.total)
+        self.account.ticks += 1
 
     @property
     def ready(self) -> int:

@@ -303,6 +303,11 @@ class Engine:
         return tuple(self._series.values())
 
     @property
+    def fits_waiting(self) -> int:
+        """Fits in the pool's queue."""
+        return self._modelling.fits_waiting
+
+    @property
     def series_count(self) -> int:
         """Distinct series kept fresh."""
         return len(self._series)

@@ -44,6 +44,11 @@ class Fits(Protocol):
         """Waits for its turn and its fit. Raises FitLost."""
         ...
 
+    @property
+    def waiting(self) -> int:
+        """Fits in the queue."""
+        ...
+
 
 @dataclass(order=True)
 class _Job:

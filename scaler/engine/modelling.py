@@ -55,6 +55,11 @@ class Modelling:
         self._clock = clock
         self._meter = meter
 
+    @property
+    def fits_waiting(self) -> int:
+        """Fits in the queue."""
+        return self._fits.waiting
+
     def attach(self, series: SeriesState) -> None:
         """Gives every trigger of the series its model, and lets go of those that no trigger uses any more."""
         used = {trigger.model_key for trigger in series.triggers.values()}

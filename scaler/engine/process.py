@@ -12,6 +12,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from prometheus_client import CollectorRegistry
+
 from scaler.engine import configuration
 from scaler.engine.assembly import running_engine
 from scaler.engine.frames import FrameReader, encode_frame
@@ -20,51 +22,103 @@ from scaler.errors import EngineLost
 from scaler.sources.address import AddressPolicy
 from scaler.sources.factory import SourcePool
 from scaler.store.sqlite import SqliteStore
-from scaler.telemetry.log import setup_logging
+from scaler.telemetry.engine import EngineMetrics
+from scaler.telemetry.log import get_logger, setup_logging
+from scaler.telemetry.loop_lag import watch_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scaler.engine.engine import Engine
-    from scaler.engine.messages import Evicted, Refused, Update
     from scaler.settings import Settings
 
-__all__ = ["main", "open_pool"]
+__all__ = ["STORE_FILE", "main"]
 
-_STORE_FILE = "foresail.db"
+STORE_FILE = "foresail.db"
+"""Name of the store in the settings' `data_dir`."""
+
+_UNREAD = 64 * 1024 * 1024  # bytes that an edge may leave unread before it counts as stuck
+
+log = get_logger(__name__)
 
 
 def main() -> int:
     """Runs the engine until the edge closes the socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the edge says when to end
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    asyncio.run(_serve(socket.socket(fileno=int(sys.argv[1]))))
+    asyncio.run(_run(socket.socket(fileno=int(sys.argv[1]))))
     return 0
 
 
-async def _serve(sock: socket.socket) -> None:
+async def _run(sock: socket.socket) -> None:
     reader, writer = await asyncio.open_connection(sock=sock)
     frames: FrameReader[ToEngine] = FrameReader(reader, ToEngine)
     first = await frames.read()
     if not isinstance(first, Configure):
         raise EngineLost("the edge did not say how this engine is configured")
     settings = configuration.loads(first.settings)
-    setup_logging(level=settings.log_level, fmt=settings.log_format)
+    setup_logging(level=settings.log_level, log_format=settings.log_format)
+    gone = asyncio.Event()
 
-    def publish(message: Update | Refused | Evicted | Reply) -> None:
-        writer.write(encode_frame(message))
+    def publish(message: object) -> None:
+        if writer.is_closing() or writer.transport.get_write_buffer_size() > _UNREAD:
+            gone.set()
+        else:
+            writer.write(encode_frame(message))
 
-    pool = open_pool(settings)
+    serving = asyncio.create_task(_serve(settings, frames, publish))
+    ending = asyncio.create_task(gone.wait())
+    await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
+    ending.cancel()
+    if not serving.done():
+        log.error("engine.edge_stuck", unread_bytes=writer.transport.get_write_buffer_size())
+        serving.cancel()
+    try:
+        await asyncio.gather(serving, return_exceptions=True)
+    finally:
+        writer.transport.abort()
+
+
+async def _serve(settings: Settings, frames: FrameReader[ToEngine], publish: Callable[[object], None]) -> None:
+    registry = CollectorRegistry()
+    metrics = EngineMetrics(registry)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    store = SqliteStore(settings.data_dir / STORE_FILE)
+    policy = AddressPolicy.parse(settings.allow_addresses, only_listed=settings.only_listed_addresses)
+    pool = SourcePool(policy=policy, max_bytes=settings.max_response_bytes, connections=settings.source_concurrency)
+    lag = asyncio.create_task(watch_loop(metrics.loop_late))
     try:
         async with running_engine(
             settings=settings,
-            store=open_store(settings),
+            store=store,
             open_source=pool.open,
             publish=publish,
             clock=time.time,
-            meter=meter,
+            meter=metrics,
         ) as engine:
-            await _listen(frames, engine, publish)
+            metrics.follow(
+                series=lambda: engine.series_count,
+                fits_waiting=lambda: engine.fits_waiting,
+                files_set_aside=lambda: len(store.set_aside),
+            )
+            await _listen(frames, engine, metrics, publish)
     finally:
+        lag.cancel()
         await pool.close()
-        writer.close()
+
+
+async def _listen(
+    frames: FrameReader[ToEngine], engine: Engine, metrics: EngineMetrics, publish: Callable[[object], None]
+) -> None:
+    while (message := await frames.read()) is not None:
+        if isinstance(message, Register):
+            engine.register(
+                trigger_id=message.trigger, namespace=message.namespace, name=message.name, metadata=message.metadata
+            )
+        elif isinstance(message, Called):
+            engine.called(message.triggers)
+        elif isinstance(message, Ask):
+            publish(Reply(message.number, metrics.page()))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scaler.errors import AddressRefused, EngineLost, LimitReached, ValueUnknown, ValueUnservable
+from scaler.keda.client import KedaClient, ref
 from scaler.keda.server import Limits
 from scaler.pb.externalscaler_pb2 import GetMetricsRequest, ScaledObjectRef
-from tests.support.keda_client import KedaClient, ref
 from tests.support.keda_edge import eventually, running_edge
 from tests.support.scripted_desk import ScriptedDesk, decided
 

@@ -18,8 +18,8 @@ from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 
 from scaler.errors import InvalidSettings
+from scaler.keda.client import KedaClient, ref
 from scaler.keda.server import SERVICE, Limits
-from tests.support.keda_client import KedaClient, ref
 from tests.support.keda_edge import eventually, running_edge
 from tests.support.scripted_desk import ScriptedDesk, decided
 

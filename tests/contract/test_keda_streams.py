@@ -8,8 +8,8 @@ import grpc
 import pytest
 
 from scaler.errors import AddressRefused, EngineLost, ValueUnknown, ValueUnservable
+from scaler.keda.client import KedaClient, ref
 from scaler.keda.server import Limits
-from tests.support.keda_client import KedaClient, ref
 from tests.support.keda_edge import eventually, running_edge
 from tests.support.scripted_desk import ScriptedDesk, decided
 

@@ -80,6 +80,7 @@ class InlineFits:
 
     lost: dict[str, str] = field(default_factory=dict)
     requests: list[FitRequest] = field(default_factory=list)
+    waiting: int = 0
 
     async def fit(self, request: FitRequest, *, priority: int) -> FitDone:
         del priority

@@ -160,7 +160,7 @@ class TestRefusals:
         assert 'source is "main"' in refused.refusal.text
 
     async def test_a_refused_address(self, bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refuse(spec: object) -> None:
+        def refuse(_: object) -> None:
             raise AddressRefused("no")
 
         monkeypatch.setattr(bench.engine, "_open_source", refuse)

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from forecasting.forecaster import FittedForecaster
 from scaler.engine.ladder import ban, next_fit, rungs
 from scaler.engine.messages import Rung
 from scaler.engine.state import ModelState
+
+if TYPE_CHECKING:
+    from forecasting.forecaster import FittedForecaster
 
 KNOWN = ("auto", "naive", "seasonal-naive", "seasonal-profile")
 FITTED = cast("FittedForecaster", object())

@@ -63,9 +63,7 @@ def test_every_error_is_in_the_table_by_itself_or_by_its_own_branch(name: str) -
     assert branch is not errors.ForesailError, f"{name} needs a status in scaler.keda.status"
 
 
-@pytest.mark.parametrize(
-    "error", [RuntimeError("hunter2"), TimeoutError(), KeyError("x"), errors.StoreError("/x")]
-)
+@pytest.mark.parametrize("error", [RuntimeError("hunter2"), TimeoutError(), KeyError("x"), errors.StoreError("/x")])
 def test_whatever_else_goes_wrong_is_internal_and_tells_nothing(error: Exception) -> None:
     assert StatusTable().status(error, method="IsActive") == (grpc.StatusCode.INTERNAL, INTERNAL_TEXT)
 

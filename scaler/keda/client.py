@@ -1,7 +1,8 @@
 """KEDA's side of the conversation: its calls, in its order, over a real channel, read as it reads the answers.
 
 The model is KEDA 2.20: the poll and the HPA path, a failed step repeated once and at once, `round_robin`, no
-keep-alive, no deadline when polling. `reads_floats=False` is KEDA before 2.17.
+keep-alive, no deadline when polling. `reads_floats=False` is KEDA before 2.17. Used by `foresail demo`, `foresail
+doctor` and the tests.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import grpc
 from grpc import aio
 
+from scaler.errors import ForesailError
 from scaler.pb.externalscaler_pb2 import GetMetricsRequest, ScaledObjectRef
 from scaler.pb.externalscaler_pb2_grpc import ExternalScalerStub
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from scaler.pb.externalscaler_pb2 import GetMetricSpecResponse, IsActiveResponse, MetricSpec, MetricValue
 
-__all__ = ["KedaClient", "Reading", "ref"]
+__all__ = ["ContractBroken", "KedaClient", "Reading", "ScaledObjectRef", "ref"]
 
 _T = TypeVar("_T")
 
@@ -35,6 +37,10 @@ _SERVICE_CONFIG = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
 def ref(metadata: Mapping[str, str], *, namespace: str = "shop", name: str = "web") -> ScaledObjectRef:
     """One trigger as KEDA tells of it."""
     return ScaledObjectRef(namespace=namespace, name=name, scalerMetadata=metadata)
+
+
+class ContractBroken(ForesailError):
+    """The server answered what KEDA would misread: worse than an error, and a bug of ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +62,11 @@ class Reading:
     active: bool | None = None
     code: grpc.StatusCode = grpc.StatusCode.OK
     text: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the cycle gave a value."""
+        return self.code is grpc.StatusCode.OK
 
     @property
     def replicas(self) -> int:
@@ -124,13 +135,18 @@ class KedaClient:
 
     async def _spec(self, trigger: ScaledObjectRef, until: float | None) -> MetricSpec:
         response = await self.stub.GetMetricSpec(trigger, timeout=_left(until))
-        assert len(response.metricSpecs) == 1, "an empty list silently removes the trigger"
+        if len(response.metricSpecs) != 1:
+            raise ContractBroken(
+                f"{len(response.metricSpecs)} metric specs: an empty list silently removes the trigger"
+            )
         return response.metricSpecs[0]
 
     async def _pair(self, trigger: ScaledObjectRef, spec: MetricSpec, until: float | None) -> Reading:
         request = GetMetricsRequest(scaledObjectRef=trigger, metricName=spec.metricName)
         response = await self.stub.GetMetrics(request, timeout=_left(until))
-        assert len(response.metricValues) == 1, "none resets the fallback counter, several are summed"
+        if len(response.metricValues) != 1:
+            count = len(response.metricValues)
+            raise ContractBroken(f"{count} metric values: none resets the fallback counter, several are summed")
         active = await self.stub.IsActive(trigger, timeout=_left(until))
         return Reading(
             metric=spec.metricName,
@@ -145,8 +161,8 @@ class KedaClient:
         return float(spec.targetSize)
 
     def _value(self, metric: MetricValue) -> float:
-        assert math.isfinite(metric.metricValueFloat), "KEDA would make it 0"
-        assert metric.metricValueFloat >= 0, "KEDA would make it 0"
+        if not math.isfinite(metric.metricValueFloat) or metric.metricValueFloat < 0:
+            raise ContractBroken(f"the value {metric.metricValueFloat}: KEDA would make it 0")
         if self._reads_floats and metric.metricValueFloat > 0:
             return metric.metricValueFloat
         return float(metric.metricValue)
