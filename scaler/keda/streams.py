@@ -78,9 +78,11 @@ class Streams:
             while True:
                 look = await self._unless_ended(lambda: self._look(trigger))
                 if look is not None:
-                    if look.result and not told:
-                        yield look
+                    rises = look.result and not told
                     told = look.result
+                    if rises:
+                        yield look
+                        continue  # nobody waited for a change while the client took it
                 await self._unless_ended(lambda: self._change(trigger))
 
     async def specs(self, trigger: TriggerConfig) -> AsyncIterator[GetMetricSpecResponse]:
