@@ -262,7 +262,7 @@ class Schema:
                 value = raw.strip() if isinstance(raw, str) else raw
                 if value != "":
                     found.setdefault(known[0].field, []).append((name, value, known[1]))
-            elif name in self._ignored or (name in self._secrets and raw == ""):
+            elif name in self._ignored or (raw == "" and (name in self._secrets or name in self.refused)):
                 continue
             elif not self._in_family(name, raw, found):
                 reading.problems.append(self._unknown(name, label))

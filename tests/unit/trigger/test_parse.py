@@ -150,7 +150,7 @@ def test_what_is_kedas_own_is_accepted() -> None:
 
 
 def test_an_empty_value_counts_as_not_given() -> None:
-    assert read(leadTime="", source=" ", bearerTokenFromEnv="", bearerToken="").lead_time == 180.0
+    assert read(leadTime="", source=" ", bearerTokenFromEnv="", bearerToken="", awsRegion="").lead_time == 180.0
 
 
 @pytest.mark.parametrize(
