@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 
 from scaler.keda.streams import Streams
 from tests.support.scripted_desk import ScriptedDesk, decided
+
+if TYPE_CHECKING:
+    from scaler.trigger import TriggerConfig
 
 METADATA = {"serverAddress": "http://prometheus:9090", "query": "sum(orders)", "threshold": "5"}
 
@@ -59,3 +63,27 @@ async def test_between_two_looks_a_stream_rests() -> None:
     assert await listening is None
     for change in changing:
         change.cancel()
+
+
+async def test_what_changes_while_the_client_takes_a_true_is_seen() -> None:
+    class Forgetful(ScriptedDesk):
+        """Tells only those who wait at that moment, as a desk may."""
+
+        async def changed(self, trigger: TriggerConfig) -> None:
+            del trigger
+            await change.wait()
+
+    change = asyncio.Event()
+    desk = Forgetful(None)
+    streams = Streams(desk, most=1, rest=0.0)
+    desk.answers[METADATA["query"]] = decided(9.0, active=True)
+    said = streams.active(desk.trigger("shop", "web", METADATA))
+    assert (await anext(said)).result is True
+    desk.answers[METADATA["query"]] = decided(0.0, active=False)  # nobody is told
+    following = asyncio.ensure_future(anext(said))
+    await asyncio.sleep(0)
+    desk.answers[METADATA["query"]] = decided(9.0, active=True)
+    change.set()
+    assert (await following).result is True
+    streams.end()
+    assert [response async for response in said] == []
