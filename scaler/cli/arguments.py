@@ -1,20 +1,46 @@
-"""Kinds of arguments that several subcommands take."""
+"""Kinds of values as argparse types: one wording for metadata, settings and the command line."""
 
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING, TypeVar
 
-from scaler.kinds import Unreadable
-from scaler.kinds import duration as duration_kind
+from scaler.kinds import Kind, Unreadable, duration, quoted
+from scaler.times import TIME_FORMS, parse_time
 
-__all__ = ["duration_argument"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-_DURATION = duration_kind()
+__all__ = ["duration_argument", "listed", "moment", "typed"]
+
+T = TypeVar("T")
 
 
-def duration_argument(text: str) -> float:
-    """A duration such as 90s or 5m, in seconds."""
+def typed(kind: Kind[T]) -> Callable[[str], T]:
+    """Reads an argument of that kind."""
+
+    def read(value: str) -> T:
+        try:
+            return kind.parse(value.strip())
+        except Unreadable as error:
+            raise argparse.ArgumentTypeError(f"{quoted(value)}: {error.reason}") from error
+
+    return read
+
+
+duration_argument = typed(duration())
+"""Reads a duration such as 90s or 5m: seconds."""
+
+
+def listed(kind: Kind[T]) -> Callable[[str], tuple[T, ...]]:
+    """Reads one or several values with commas between them."""
+    read = typed(kind)
+    return lambda value: tuple(read(part) for part in value.split(","))
+
+
+def moment(value: str) -> float:
+    """Reads a moment: epoch seconds."""
     try:
-        return _DURATION.parse(text)
-    except Unreadable as error:
-        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
+        return parse_time(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{quoted(value)}: it must be {TIME_FORMS}") from error

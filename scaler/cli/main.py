@@ -18,6 +18,7 @@ __all__ = ["main"]
 COMMANDS = {
     "serve": "run the scaler: gRPC for KEDA, HTTP for people and Prometheus",
     "demo": "see all of it work on this machine, with nothing installed",
+    "replay": "see on your own history what a policy would have done and cost, against plain KEDA",
     "explain": "why the last answer was what it was (asks a running server)",
     "doctor": "check addresses, credentials, queries and clocks; say how to mend them",
 }

@@ -9,9 +9,9 @@ from scaler.engine.messages import Rung
 if TYPE_CHECKING:
     from scaler.engine.state import ModelState
 
-__all__ = ["ban", "next_fit", "rungs"]
+__all__ = ["STAND_INS", "ban", "next_fit", "rungs"]
 
-_STAND_INS = ("seasonal-profile", "seasonal-naive")
+STAND_INS = ("seasonal-profile", "seasonal-naive")
 """What stands in when the forecaster asked for has too little history or fails, best first."""
 
 _FIRST_BAN = 600.0  # seconds: a forecaster that hung or crashed its worker rests ten minutes, then twice that, ...
@@ -30,7 +30,7 @@ def rungs(model: ModelState, *, known: tuple[str, ...], now: float) -> list[Rung
     """
     name, parameters = model.key
     ladder = [Rung(name, dict(parameters))]
-    ladder += [Rung(other) for other in _STAND_INS if other != name and other in known]
+    ladder += [Rung(other) for other in STAND_INS if other != name and other in known]
     return [rung for rung in ladder if model.banned.get(rung.forecaster, (0.0, 0))[0] <= now]
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from scaler.replay.demand import Demand
     from scaler.replay.policies import Served
 
-__all__ = ["Outcome", "Workload", "simulate", "sizes_needed"]
+__all__ = ["Outcome", "Workload", "ideal", "simulate", "sizes_needed"]
 
 _NEVER_ASLEEP = ScaledObjectSpec(min_replicas=1)
 
@@ -158,6 +158,19 @@ def simulate(demand: Demand, served: Served, workload: Workload) -> Outcome:
         desired=np.array(desired, dtype=np.int64),
         ready=ready_pods,
         reasons=tuple(reasons),
+        oracle=oracle,
+    )
+
+
+def ideal(demand: Demand, workload: Workload) -> Outcome:
+    """The oracle: exactly the pods that the load needs, ready at every moment."""
+    oracle = sizes_needed(demand.load, workload)
+    return Outcome(
+        demand=demand,
+        capacity=oracle.astype(np.float64) * workload.target,
+        desired=oracle,
+        ready=oracle,
+        reasons=("",) * len(oracle),
         oracle=oracle,
     )
 

@@ -1,0 +1,218 @@
+"""The command's arguments, and the study that they ask for."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from forecasting.registry import default_registry
+from scaler.cli.arguments import listed, moment, typed
+from scaler.cli.pool import cores
+from scaler.decision import DecisionPolicy
+from scaler.errors import InvalidSettings
+from scaler.kinds import DAY, HOUR, duration, integer, number
+from scaler.replay.behavior import Behavior, default_behavior, parse_behavior
+from scaler.replay.hpa import SYNC_PERIOD
+from scaler.replay.keda import ScaledObjectSpec
+from scaler.replay.simulator import Workload
+from scaler.replay.study import POLICIES, Study, held_at
+from scaler.sources.csv import read_csv
+from scaler.times import iso
+from scaler.trigger.parse import SCHEMA
+
+if TYPE_CHECKING:
+    import argparse
+
+    from forecasting.series import TimeSeries
+
+__all__ = ["configure", "read_behavior", "read_study", "train_end_of"]
+
+_STARTUP = duration(maximum=HOUR, bare=1)
+_SPAN = duration(maximum=DAY, bare=1)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments."""
+    defaults = SCHEMA.defaults
+    parser.add_argument(
+        "series",
+        type=Path,
+        metavar="SERIES.csv",
+        help="the load: a time (epoch seconds or ISO 8601) and a value a line",
+    )
+    parser.add_argument(
+        "--target", type=typed(number(minimum=0.001)), required=True, metavar="X", help="load that one pod carries"
+    )
+    add = parser.add_argument_group("the policy").add_argument
+    add("--policy", choices=POLICIES, default="foresail", help="default: %(default)s")
+    add("--quantile", type=typed(number(minimum=0.5, maximum=0.999)), default=defaults["quantile"], metavar="Q")
+    add(
+        "--headroom",
+        type=typed(number(minimum=1.0, maximum=10.0)),
+        metavar="F",
+        help=f"factor on the observed load; default: {defaults['headroom']:g} for foresail, 1 (plain KEDA) for others",
+    )
+    add(
+        "--lead-time",
+        type=typed(_STARTUP),
+        metavar="TIME",
+        help="what the policy takes for the pods' start-up time; default: the longest --pod-startup",
+    )
+    add(
+        "--forecaster",
+        choices=default_registry().names(),
+        default=defaults["forecaster"],
+        metavar="NAME",
+        help="default: %(default)s",
+    )
+    add("--refit-every", type=typed(duration(minimum=60, bare=1)), default=DAY, metavar="TIME", help="default: 24h")
+    add("--sweep", action="store_true", help="run many quantiles and headrooms of foresail, reactive and offset")
+    add = (
+        parser.add_argument_group("what is learned from, and what is replayed")
+        .add_mutually_exclusive_group()
+        .add_argument
+    )
+    add(
+        "--train-fraction",
+        type=typed(number(minimum=0.01, maximum=0.99)),
+        default=0.6,
+        metavar="PART",
+        help="the first part of the samples is for learning only; default: 0.6",
+    )
+    add("--train-end", type=moment, metavar="TIME", help="the last moment that is for learning only")
+    add = parser.add_argument_group("the workload").add_argument
+    add(
+        "--pod-startup",
+        type=listed(_STARTUP),
+        default=(180.0,),
+        metavar="TIME[,TIME]",
+        help="from a pod's creation to its first work; several are taken in turn, as observed; default: 3m",
+    )
+    add("--min-replicas", type=typed(integer(minimum=0, maximum=1_000_000)), default=1, metavar="N", help="default: 1")
+    add("--max-replicas", type=typed(integer(minimum=1, maximum=1_000_000)), default=1_000_000, metavar="N")
+    add(
+        "--behavior",
+        default="none",
+        metavar="none|default|FILE",
+        help="the HPA's behavior: none, as KEDA creates HPAs by default; the defaults of one that is given; or that of "
+        "a file (JSON: a behavior, an HPA or a ScaledObject)",
+    )
+    add("--activation", type=typed(number(minimum=0.0)), default=0.0, metavar="X", help="load above which it is awake")
+    add("--polling-interval", type=typed(integer(minimum=1, maximum=3600)), default=30, metavar="SECONDS")
+    add("--cooldown-period", type=typed(integer(minimum=0, maximum=86400)), default=300, metavar="SECONDS")
+    add(
+        "--metric-delay",
+        type=typed(_SPAN),
+        default=0.0,
+        metavar="TIME",
+        help="how old the newest sample is when it is seen; default: 0s",
+    )
+    add(
+        "--step",
+        type=typed(integer(minimum=1, maximum=86400)),
+        metavar="SECONDS",
+        help="hold coarser samples this fine",
+    )
+    add = parser.add_argument_group("output").add_argument
+    add("--json", action="store_true", help="print the figures for machines")
+    add("--decisions", type=Path, metavar="OUT.csv", help="write a line for each HPA sync")
+    add("--jobs", type=typed(integer(minimum=1, maximum=1024)), default=cores(), metavar="N", help="default: all cores")
+
+
+def read_behavior(choice: str) -> Behavior | None:
+    """The HPA's behavior that `--behavior` asks for.
+
+    Raises:
+        InvalidSettings: The file cannot be read, or holds none.
+    """
+    if choice == "none":
+        return None
+    if choice == "default":
+        return default_behavior()
+    try:
+        document = json.loads(Path(choice).read_text())
+    except OSError as error:
+        raise InvalidSettings(
+            [f"--behavior {choice}: cannot be read: {error.strerror}; there are also none and default"]
+        ) from error
+    except ValueError as error:
+        raise InvalidSettings(
+            [f"--behavior {choice}: is not JSON ({error}); kubectl get hpa NAME -o json writes it"]
+        ) from error
+    behavior = _behavior_in(document)
+    if not isinstance(behavior, dict):
+        raise InvalidSettings([f"--behavior {choice}: holds no behavior with scaleUp or scaleDown"])
+    return parse_behavior(behavior)
+
+
+def _behavior_in(document: Any) -> Any:  # noqa: ANN401  # whatever the JSON holds
+    """The behavior in a behavior, an HPA or a ScaledObject."""
+    if not isinstance(document, dict) or {"scaleUp", "scaleDown"} & set(document):
+        return document
+    for key in ("spec", "advanced", "horizontalPodAutoscalerConfig", "behavior"):
+        inner = document.get(key, document)
+        document = inner if isinstance(inner, dict) else {}
+    return document if {"scaleUp", "scaleDown"} & set(document) else None
+
+
+def train_end_of(arguments: argparse.Namespace, series: TimeSeries) -> int:
+    """Time of the last sample that is for learning only.
+
+    Raises:
+        InvalidSettings: There would be nothing to learn from, or nothing to replay.
+    """
+    if arguments.train_end is None:
+        end = series.start + (int(len(series) * arguments.train_fraction) - 1) * series.step
+        said = f"--train-fraction {arguments.train_fraction:g}"
+    else:
+        end = series.start + math.floor((arguments.train_end - series.start) / series.step) * series.step
+        said = f"--train-end {iso(arguments.train_end)}"
+    if not series.start <= end < series.end:
+        raise InvalidSettings(
+            [f"{said} must leave samples on both sides; the series goes from {iso(series.start)} to {iso(series.end)}"]
+        )
+    return end
+
+
+def read_study(arguments: argparse.Namespace) -> tuple[Study, int]:
+    """The study that the arguments ask for, and the end of its learning part.
+
+    Raises:
+        SourceError: The series cannot be read.
+        InvalidSettings: The arguments do not fit each other or the series.
+    """
+    series = read_csv(arguments.series)
+    if arguments.step is not None:
+        try:
+            series = held_at(series, arguments.step)
+        except ValueError as error:
+            raise InvalidSettings([f"--step {arguments.step}: {error}"]) from error
+    if arguments.max_replicas < max(1, arguments.min_replicas):
+        raise InvalidSettings([f"--max-replicas {arguments.max_replicas} is below --min-replicas"])
+    train_end = train_end_of(arguments, series)
+    workload = Workload(
+        target=arguments.target,
+        pod_startup=arguments.pod_startup,
+        scaled_object=ScaledObjectSpec(
+            min_replicas=arguments.min_replicas,
+            polling_interval=arguments.polling_interval,
+            cooldown_period=arguments.cooldown_period,
+        ),
+        max_replicas=arguments.max_replicas,
+        behavior=read_behavior(arguments.behavior),
+    )
+    delay = arguments.metric_delay
+    lead_time = max(arguments.pod_startup) if arguments.lead_time is None else arguments.lead_time
+    decision = DecisionPolicy(
+        threshold=arguments.target,
+        activation_threshold=arguments.activation,
+        lead_time=lead_time,
+        asking_delay=delay + SYNC_PERIOD,  # the delays that there are in a replay
+        max_factor=SCHEMA.defaults["max_factor"],
+        # a series coarser than the server's steps is forecast less often: its forecasts stay good until the next
+        forecast_max_age=max(DecisionPolicy(threshold=1.0).forecast_max_age, 2.0 * series.step + delay),
+    )
+    start = train_end + series.step
+    return Study(series=series, start=start, workload=workload, decision=decision, metric_delay=int(delay)), train_end

@@ -1,0 +1,136 @@
+"""From the study to its outcomes: forecasts on all cores, then the settings, then what is written."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from forecasting.registry import default_registry
+from scaler.cli.pool import Pool
+from scaler.cli.replay.arguments import read_study
+from scaler.cli.replay.jobs import FitJob, Fitted, RunJob, fit, run_setting
+from scaler.cli.replay.output import print_json, print_table, write_decisions
+from scaler.decision import horizon
+from scaler.engine.ladder import STAND_INS
+from scaler.engine.state import BANDS
+from scaler.replay.compare import HEADROOMS, QUANTILES
+from scaler.replay.forecasts import fit_times, highest_so_far, peaks_of
+from scaler.replay.policies import Peaks
+from scaler.replay.study import Setting
+from scaler.trigger.parse import SCHEMA
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Sequence
+
+    from scaler.replay.study import Study
+
+__all__ = ["run"]
+
+_REFERENCES = (Setting("reactive", 1.0), Setting("reactive", 1.25), Setting("oracle"))
+"""What every table shows beside the policy asked for: plain KEDA as it is, and at a target of 80 %."""
+
+_FORESAIL_HEADROOMS = (1.0, 1.1, 1.2, 1.3, 1.4)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Replays, and writes what was asked for."""
+    started = time.perf_counter()
+    study, train_end = read_study(arguments)
+    asked = _asked(arguments)
+    settings = _settings(asked, sweep=arguments.sweep, alone=arguments.json)
+    with Pool(arguments.jobs, quiet=arguments.json) as pool:
+        quantiles = sorted({setting.quantile for setting in settings if setting.quantile is not None})
+        fits = _forecast(arguments, study, train_end, quantiles, pool) if quantiles else []
+        peaks = _peaks(study, fits, quantiles)
+        jobs = [
+            RunJob(
+                study=study,
+                setting=setting,
+                peaks=None if setting.quantile is None else peaks[setting.quantile],
+                whole=setting == asked,
+            )
+            for setting in settings
+        ]
+        runs = pool.map(run_setting, jobs, doing="replaying settings")
+    seconds = time.perf_counter() - started
+    chosen = next(run for run in runs if run.setting == asked)
+    if arguments.decisions is not None:
+        write_decisions(arguments.decisions, chosen)
+    name = arguments.series.stem
+    if arguments.json:
+        print_json(name, chosen, runs if arguments.sweep else (), seconds=seconds)
+    else:
+        print_table(name, study, chosen, runs, fits, seconds=seconds)
+    return 0
+
+
+def _asked(arguments: argparse.Namespace) -> Setting:
+    """The setting that the arguments name."""
+    if arguments.policy == "oracle":
+        return Setting("oracle")
+    if arguments.policy == "foresail":
+        headroom = SCHEMA.defaults["headroom"] if arguments.headroom is None else arguments.headroom
+        return Setting("foresail", headroom, arguments.quantile)
+    return Setting(arguments.policy, 1.0 if arguments.headroom is None else arguments.headroom)
+
+
+def _settings(asked: Setting, *, sweep: bool, alone: bool) -> list[Setting]:
+    """What to run: the setting asked for first, each once."""
+    settings = [asked]
+    if sweep:
+        quantile = asked.quantile or SCHEMA.defaults["quantile"]
+        headroom = (asked.headroom if asked.policy == "foresail" else None) or SCHEMA.defaults["headroom"]
+        settings += [Setting("foresail", headroom, level) for level in QUANTILES]
+        settings += [Setting("foresail", factor, quantile) for factor in _FORESAIL_HEADROOMS]
+        settings += [Setting("reactive", factor) for factor in HEADROOMS]
+        settings += [Setting("offset", factor) for factor in HEADROOMS if factor <= 2.0]
+        settings.append(Setting("oracle"))
+    elif not alone:
+        settings += _REFERENCES
+    return list(dict.fromkeys(settings))
+
+
+def _forecast(
+    arguments: argparse.Namespace, study: Study, train_end: int, quantiles: Sequence[float], pool: Pool
+) -> list[Fitted]:
+    """The forecasts of the test part, made as they would have been made then."""
+    series, policy = study.series, study.decision
+    first, known = arguments.forecaster, default_registry().names()
+    times = tuple(fit_times(series, train_end=train_end, refit_every=int(arguments.refit_every)))
+    jobs = [
+        FitJob(
+            series=series,
+            ladder=(first, *(name for name in STAND_INS if name != first and name in known)),
+            parameters={},
+            times=times,
+            position=position,
+            horizon=horizon(
+                window=policy.window, step=series.step, forecast_max_age=policy.forecast_max_age + study.metric_delay
+            ),
+            levels=tuple(sorted({*BANDS, *quantiles})),
+            history=max(1, int(SCHEMA.defaults["history_window"]) // series.step),
+        )
+        for position in range(len(times))
+    ]
+    return pool.map(fit, jobs, doing=f"forecasting with {first}")
+
+
+def _peaks(study: Study, fits: Iterable[Fitted], quantiles: Sequence[float]) -> dict[float, Peaks]:
+    """The forecasts by quantile."""
+    used = [fitted for fitted in fits if fitted.refit is not None]
+    series = study.series
+    batches = [fitted.refit for fitted in used if fitted.refit is not None]
+    levels = batches[0].batch.levels if batches else tuple(quantiles)
+    steps = batches[0].batch.horizon if batches else 1
+    values = peaks_of(series, batches, horizon=steps, levels=len(levels))
+    highest = highest_so_far(series, window=int(SCHEMA.defaults["history_window"]))
+    return {
+        quantile: Peaks(
+            forecaster=" or ".join(dict.fromkeys(fitted.forecaster for fitted in used)),
+            quantile=quantile,
+            values=values[levels.index(quantile)],
+            highest=highest,
+        )
+        for quantile in quantiles
+    }

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from scaler.cli.main import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MINUTES = 600
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Path:
+    """Ten hours of a noisy hourly rhythm, one minute apart, with a hole."""
+    rng = np.random.default_rng(7)
+    minutes = np.arange(MINUTES)
+    load = 60 + 40 * np.sin(2 * np.pi * minutes / 60) + rng.gamma(2.0, 4.0, MINUTES)
+    load[400:405] = np.nan
+    path = tmp_path / "shop.csv"
+    lines = [f"{1767225600 + 60 * n},{'' if math.isnan(value) else repr(float(value))}" for n, value in enumerate(load)]
+    path.write_text("timestamp,value\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def replay(*arguments: object) -> int:
+    return main(["replay", *map(str, arguments), "--jobs", "1"])
+
+
+def figures(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    document: dict[str, object] = json.loads(capsys.readouterr().out)
+    return document
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+KEYS = [
+    "series",
+    "policy",
+    "quantile",
+    "headroom",
+    "under_provisioned_load",
+    "under_provisioned_time",
+    "pod_hours",
+    "oracle_pod_hours",
+    "cost_ratio",
+    "scale_events",
+    "seconds",
+]
+
+
+def test_json_has_the_figures_and_decisions_account_for_them(
+    trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "decisions.csv"
+    assert replay(trace, "--target", 10, "--forecaster", "naive", "--json", "--decisions", out) == 0
+    document = figures(capsys)
+    assert list(document) == KEYS
+    assert (document["series"], document["policy"]) == ("shop", "foresail")
+    assert (document["quantile"], document["headroom"]) == (0.9, 1.2)
+    table = rows(out)
+    assert list(table[0]) == ["timestamp", "observed", "served", "desired", "ready", "reason"]
+    # the last 40 % of the minutes, four syncs each; the load is the sample, held
+    assert [int(row["timestamp"]) for row in table] == list(range(1767225600 + 360 * 60, 1767225600 + 600 * 60, 15))
+    load = [float(row["observed"] or 0) for row in table]
+    short = [max(0.0, there - 10 * int(row["ready"])) for there, row in zip(load, table, strict=True)]
+    assert document["under_provisioned_load"] == pytest.approx(sum(short) / sum(load), rel=1e-12)
+    assert document["under_provisioned_time"] == sum(missed > 0 for missed in short) / len(table)
+    assert document["pod_hours"] == pytest.approx(sum(int(row["desired"]) for row in table) / 240)
+    sizes = [row["desired"] for row in table]
+    assert document["scale_events"] == sum(a != b for a, b in itertools.pairwise(sizes))
+    for row in table:
+        if not row["observed"]:
+            assert (row["served"], row["reason"]) == ("", "unknown")
+        else:
+            assert float(row["served"]) >= 1.2 * float(row["observed"])
+
+
+def test_the_oracle_is_exact(trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "decisions.csv"
+    assert replay(trace, "--target", 10, "--policy", "oracle", "--json", "--decisions", out) == 0
+    document = figures(capsys)
+    assert (document["under_provisioned_load"], document["cost_ratio"]) == (0.0, 1.0)
+    assert document["headroom"] is document["quantile"] is None
+    known = [row for row in rows(out) if row["observed"]]
+    assert all(int(row["desired"]) == max(1, math.ceil(float(row["observed"]) / 10)) for row in known)
+
+
+@pytest.mark.parametrize("policy", ["reactive", "offset", "foresail", "oracle"])
+def test_cutting_the_file_changes_no_row_before(trace: Path, tmp_path: Path, policy: str) -> None:
+    end = 1767225600 + 300 * 60
+    whole, part = tmp_path / "whole.csv", tmp_path / "part.csv"
+    policy_arguments = ("--target", 10, "--policy", policy, "--forecaster", "naive", "--refit-every", "1h")
+    arguments = (*policy_arguments, "--train-end", end, "--json", "--decisions")
+    assert replay(trace, *arguments, whole) == 0
+    cut = tmp_path / "cut.csv"
+    cut.write_text("".join(trace.read_text().splitlines(keepends=True)[: 1 + 451]))
+    assert replay(cut, *arguments, part) == 0
+    lines = part.read_text().splitlines()
+    assert len(lines) == 1 + 150 * 4
+    assert whole.read_text().splitlines()[: len(lines)] == lines
+
+
+def test_a_sweep_runs_every_setting_once(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert replay(trace, "--target", 10, "--forecaster", "naive", "--sweep", "--json") == 0
+    document = figures(capsys)
+    sweep = document["sweep"]
+    assert isinstance(sweep, list)
+    settings = [(point["policy"], point["headroom"], point["quantile"]) for point in sweep]
+    assert len(set(settings)) == len(settings) == 52
+    reactive = sorted(
+        (point["headroom"], point["cost_ratio"], point["under_provisioned_load"])
+        for point in sweep
+        if point["policy"] == "reactive"
+    )
+    assert [cost for _, cost, _ in reactive] == sorted(cost for _, cost, _ in reactive)
+    assert reactive[0][2] > reactive[-1][2]
+
+
+def test_people_get_a_table_with_plain_keda_beside(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert replay(trace, "--target", 10, "--forecaster", "naive") == 0
+    out = capsys.readouterr().out
+    assert "shop: 4h from 2026-01-01T06:00:00Z" in out
+    assert out.count("reactive") == 2
+    assert "forecasts by naive (1 fit)" in out
+
+
+def test_two_processes_say_what_one_says(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["replay", str(trace), "--target", "10", "--forecaster", "naive", "--refit-every", "1h", "--json"]
+    assert main([*arguments, "--jobs", "1"]) == 0
+    one = figures(capsys)
+    assert main([*arguments, "--jobs", "2"]) == 0
+    two = figures(capsys)
+    assert {**one, "seconds": 0} == {**two, "seconds": 0}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"scaleDown": {"stabilizationWindowSeconds": 60}},
+        {"kind": "HorizontalPodAutoscaler", "spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}}}},
+        {
+            "kind": "ScaledObject",
+            "spec": {
+                "advanced": {
+                    "horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}}}
+                }
+            },
+        },
+    ],
+)
+def test_a_behavior_is_read_from_a_file(
+    trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], document: dict[str, object]
+) -> None:
+    path = tmp_path / "behavior.json"
+    path.write_text(json.dumps(document))
+    costs = []
+    for behavior in ("none", "default", path):
+        assert replay(trace, "--target", 10, "--policy", "reactive", "--behavior", behavior, "--json") == 0
+        costs.append(figures(capsys)["pod_hours"])
+    assert costs[2] < costs[1]  # type: ignore[operator]  # these are numbers
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            ("--behavior", "nowhere.json"),
+            "--behavior nowhere.json: cannot be read: No such file or directory; there are also none and default",
+        ),
+        (("--max-replicas", "2", "--min-replicas", "3"), "--max-replicas 2 is below --min-replicas"),
+        (("--step", "7"), "--step 7: a series at a step of 60 s cannot be held at 7 s: that does not divide it"),
+        (
+            ("--train-end", "2030-01-01"),
+            ("--train-end 2030-01-01T00:00:00Z must leave samples on both sides; the series goes from "
+            "2026-01-01T00:00:00Z to 2026-01-01T09:59:00Z"),
+        ),
+    ],
+)  # fmt: skip
+def test_arguments_that_do_not_fit_are_told(
+    trace: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], says: str
+) -> None:
+    assert replay(trace, "--target", 10, *arguments) == 1
+    assert capsys.readouterr().err == f"foresail replay: settings: {says}\n"
+
+
+def test_a_behavior_file_without_one_is_told(trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "hpa.json"
+    for text, says in (
+        ('{"spec": {"maxReplicas": 3}}', "holds no behavior with scaleUp or scaleDown"),
+        ("a: b", "is not JSON (Expecting value: line 1 column 1 (char 0)); kubectl get hpa NAME -o json writes it"),
+    ):
+        path.write_text(text)
+        assert replay(trace, "--target", 10, "--behavior", path) == 1
+        assert capsys.readouterr().err == f"foresail replay: settings: --behavior {path}: {says}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--target", "0"), 'argument --target: "0": it must be a number of at least 0.001'),
+        (("--target", "1", "--pod-startup", "3x"), 'argument --pod-startup: "3x": it must be a duration of at most 1h'),
+        (("--target", "1", "--train-end", "noon"), 'argument --train-end: "noon": it must be epoch seconds or'),
+        (("--target", "1", "--quantile", "1"), 'argument --quantile: "1": it must be a number from 0.5 to 0.999'),
+    ],
+)  # fmt: skip
+def test_an_argument_that_cannot_be_read_is_a_usage_error(
+    trace: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], says: str
+) -> None:
+    with pytest.raises(SystemExit) as raised:
+        replay(trace, *arguments)
+    assert raised.value.code == 2
+    assert says in capsys.readouterr().err
