@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from scaler.settings import PREFIX
 from scaler.settings import SCHEMA as SETTINGS
 from scaler.source_settings import SOURCE_SCHEMA
+from scaler.telemetry.metrics import reference_page
 from scaler.trigger.parse import SCHEMA as TRIGGER
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def pages() -> dict[str, str]:
     return {
         "docs/reference/trigger-metadata.md": _trigger_page(),
         "docs/reference/settings.md": _settings_page(),
+        "docs/reference/metrics.md": reference_page(_GENERATED),
         "deploy/foresail.example.toml": _example(),
     }
 

@@ -1,0 +1,174 @@
+"""Every metric that is exported, declared once: the objects and docs/reference/metrics.md are made from here.
+
+Two processes export: the edge, which serves the page, and the engine, whose page the edge appends to its own. So no
+name may stand in both lists. Labels are bounded: by triggers in use, by KEDA's calls, by forecasters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+__all__ = ["EDGE", "ENGINE", "Metric", "reference_page"]
+
+_TRIGGER = ("namespace", "scaled_object", "trigger", "metric")
+_CALL_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_FIT_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric's declaration. A counter's name ends in `_total`, a figure with a unit in the unit."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    doc: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+    def counter(self, registry: CollectorRegistry) -> Counter:
+        """The counter, registered."""
+        return Counter(self.name, self.doc, self.labels, registry=registry)
+
+    def gauge(self, registry: CollectorRegistry) -> Gauge:
+        """The gauge, registered."""
+        return Gauge(self.name, self.doc, self.labels, registry=registry)
+
+    def histogram(self, registry: CollectorRegistry) -> Histogram:
+        """The histogram, registered."""
+        return Histogram(self.name, self.doc, self.labels, registry=registry, buckets=self.buckets)
+
+    def family(self) -> GaugeMetricFamily:
+        """An empty family, for gauges that are read when they are asked for."""
+        return GaugeMetricFamily(self.name, self.doc, labels=self.labels)
+
+
+SERVED = Metric("foresail_served_value", "gauge", "What GetMetrics answers now; absent while it is an error.", _TRIGGER)
+OBSERVED = Metric("foresail_observed_value", "gauge", "The load as the source last gave it.", _TRIGGER)
+OBSERVED_AGE = Metric(
+    "foresail_observed_age_seconds", "gauge", "How long ago the source gave the observed value.", _TRIGGER
+)
+FORECAST = Metric(
+    "foresail_forecast_value",
+    "gauge",
+    "The forecast peak of the load over the lead time, at this quantile level.",
+    (*_TRIGGER, "level"),
+)
+FORECAST_AGE = Metric(
+    "foresail_forecast_age_seconds", "gauge", "Time since the last sample that the forecast has seen.", _TRIGGER
+)
+GATE_TRUSTED = Metric(
+    "foresail_gate_trusted", "gauge", "1 while the gate lets the forecast take part, 0 while it does not.", _TRIGGER
+)
+ACTIVE = Metric("foresail_active", "gauge", "What IsActive answers now; absent while it is an error.", _TRIGGER)
+TRIGGERS = Metric("foresail_triggers", "gauge", "Triggers in use.")
+BUILD_INFO = Metric("foresail_build_info", "gauge", "Always 1; the version is in the labels.", ("version", "python"))
+RPCS = Metric("foresail_rpc_total", "counter", "Calls answered, by gRPC status.", ("method", "code"))
+RPC_SECONDS = Metric(
+    "foresail_rpc_seconds", "histogram", "Time to answer a call; streams are not counted.", ("method",), _CALL_BUCKETS
+)
+EDGE_LAG = Metric(
+    "foresail_edge_loop_lag_seconds",
+    "histogram",
+    "How late the edge's event loop ran what was due, looked at once a second.",
+    buckets=_LAG_BUCKETS,
+)
+ENGINE_UP = Metric("foresail_engine_up", "gauge", "1 if the engine process gave its metrics for this page.")
+ENGINE_RESTARTS = Metric("foresail_engine_restarts_total", "counter", "Times that the engine process was lost.")
+
+EDGE = (
+    SERVED,
+    OBSERVED,
+    OBSERVED_AGE,
+    FORECAST,
+    FORECAST_AGE,
+    GATE_TRUSTED,
+    ACTIVE,
+    TRIGGERS,
+    RPCS,
+    RPC_SECONDS,
+    EDGE_LAG,
+    ENGINE_UP,
+    ENGINE_RESTARTS,
+    BUILD_INFO,
+)
+"""What the edge process exports, besides `process_*` of itself."""
+
+SOURCE_REQUESTS = Metric(
+    "foresail_source_requests_total", "counter", "Requests to sources: `instant` or `range`.", ("request",)
+)
+SOURCE_ERRORS = Metric(
+    "foresail_source_errors_total", "counter", "Requests that failed, by kind of error.", ("request", "kind")
+)
+FITS = Metric(
+    "foresail_fits_total", "counter", "Fits that ended: `fitted`, `failed` or `lost`.", ("forecaster", "outcome")
+)
+FIT_SECONDS = Metric(
+    "foresail_fit_cpu_seconds", "histogram", "CPU time of the fits that succeeded.", ("forecaster",), _FIT_BUCKETS
+)
+FIT_QUEUE = Metric("foresail_fit_queue_length", "gauge", "Fits waiting for a worker.")
+WORKERS_LOST = Metric("foresail_fit_workers_lost_total", "counter", "Fit workers that died or had to be killed.")
+SERIES = Metric("foresail_series", "gauge", "Distinct series kept fresh; triggers with the same query share one.")
+STORE_ERRORS = Metric("foresail_store_errors_total", "counter", "Times that the store could not be read or written.")
+STORE_SET_ASIDE = Metric(
+    "foresail_store_files_set_aside", "gauge", "Store files that could not be used and were renamed, since the start."
+)
+BUGS = Metric("foresail_bugs_total", "counter", "Jobs that ended in an error nobody foresaw: please report.", ("job",))
+ENGINE_LAG = Metric(
+    "foresail_engine_loop_lag_seconds",
+    "histogram",
+    "How late the engine's event loop ran what was due, looked at once a second.",
+    buckets=_LAG_BUCKETS,
+)
+
+ENGINE = (
+    SOURCE_REQUESTS,
+    SOURCE_ERRORS,
+    FITS,
+    FIT_SECONDS,
+    FIT_QUEUE,
+    WORKERS_LOST,
+    SERIES,
+    STORE_ERRORS,
+    STORE_SET_ASIDE,
+    BUGS,
+    ENGINE_LAG,
+)
+"""What the engine process exports, besides `foresail_engine_process_*` of itself."""
+
+
+def reference_page(note: str) -> str:
+    """docs/reference/metrics.md.
+
+    Args:
+        note: Says that the page is generated, and by what.
+    """
+    lines = [
+        f"<!-- {note} -->",
+        "",
+        "# Metrics",
+        "",
+        "`/metrics` of the HTTP address has all of them, those of the engine process included. While the engine is",
+        "being restarted its own are missing and `foresail_engine_up` is 0. The page is Prometheus' text format.",
+        "",
+        "`trigger` is the digest of a trigger's metadata: two triggers of one ScaledObject differ by it. The labels",
+        "`namespace` and `scaled_object` are the ScaledObject's; scrape with `honor_labels: true` to keep them so.",
+    ]
+    for title, metrics in (("Edge", EDGE), ("Engine", ENGINE)):
+        lines += ["", f"## {title}", "", "| name | kind | labels | |", "|---|---|---|---|"]
+        lines += [
+            f"| `{m.name}` | {m.kind} | {', '.join(f'`{label}`' for label in m.labels)} | {m.doc} |" for m in metrics
+        ]
+    lines += [
+        "",
+        "The processes themselves are in `process_*` (edge) and `foresail_engine_process_*` (engine): CPU, memory,",
+        "open files, start time.",
+    ]
+    return "\n".join(lines) + "\n"
