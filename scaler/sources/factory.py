@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
@@ -73,11 +73,12 @@ class SourcePool:
         kind = _KINDS.get(spec.kind)
         if kind is None:
             raise InvalidTrigger([f"no source is of the kind {spec.kind!r}; it is one of {', '.join(sorted(_KINDS))}"])
-        shared = self._shared.get(spec) or _Shared(self._client(spec))
+        key = replace(spec, ignore_null_values=False)  # a matter of reading answers, not of connections
+        shared = self._shared.get(key) or _Shared(self._client(spec))
         source = kind(spec, client=shared.client, retry=self._retry, max_bytes=self._max_bytes, timing=self._timing)
-        self._shared[spec] = shared
+        self._shared[key] = shared
         shared.users += 1
-        return _Lease(source, lambda: self._give_up(spec))
+        return _Lease(source, lambda: self._give_up(key))
 
     async def close(self) -> None:
         """Closes all connections, whoever still has a share."""
@@ -101,15 +102,15 @@ class SourcePool:
             headers={"User-Agent": "foresail"},
         )
 
-    def _give_up(self, spec: SourceSpec) -> httpx.AsyncClient | None:
+    def _give_up(self, key: SourceSpec) -> httpx.AsyncClient | None:
         """One user less; the client to close if it was the last."""
-        shared = self._shared.get(spec)
+        shared = self._shared.get(key)
         if shared is None:
             return None
         shared.users -= 1
         if shared.users:
             return None
-        del self._shared[spec]
+        del self._shared[key]
         return shared.client
 
 

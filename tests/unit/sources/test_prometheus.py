@@ -1,0 +1,469 @@
+"""Every designed answer of the prometheus source, word for word."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import msgspec
+import numpy as np
+import pytest
+
+from scaler.errors import (
+    NoData,
+    QueryRejected,
+    ResponseMalformed,
+    SourceDenied,
+    SourceError,
+    SourceUnreachable,
+    TooManySeries,
+)
+from scaler.sources.base import Sample, SourceSpec
+from scaler.sources.prometheus import PrometheusSource
+
+if TYPE_CHECKING:
+    import httpx
+
+    from tests.unit.sources.conftest import Answer, Target
+
+NOW = 1_800_000_000.0  # where virtual time begins
+S = "source http://prom:9090"
+SPEC = SourceSpec(kind="prometheus", address="http://prom:9090")
+
+
+def reply(status: int = 200, body: bytes | str = b"", **headers: str) -> Answer:
+    """`retry_after="3"` is the header Retry-After."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return status, body.encode() if isinstance(body, str) else body, named
+
+
+def success(kind: str, result: Any, **more: Any) -> Answer:
+    data = {"resultType": kind, "result": result}
+    return reply(body=msgspec.json.encode({"status": "success", "data": data, **more}))
+
+
+def failure(status: int, error: str, kind: str = "bad_data") -> Answer:
+    return reply(status, msgspec.json.encode({"status": "error", "errorType": kind, "error": error}))
+
+
+def vector(*series: tuple[dict[str, str], str], time: float = NOW) -> Answer:
+    return success("vector", [{"metric": labels, "value": [time, value]} for labels, value in series])
+
+
+def matrix(*series: tuple[dict[str, str], list[tuple[float, str]]], **more: Any) -> Answer:
+    return success("matrix", [{"metric": labels, "values": values} for labels, values in series], **more)
+
+
+VALUES = [
+    (vector(({"__name__": "up"}, "1")), Sample(NOW, 1.0)),
+    (vector(({}, "-2.5e-3"), time=NOW - 300), Sample(NOW - 300, -0.0025)),
+    (success("scalar", [NOW, "42"]), Sample(NOW, 42.0)),
+    (
+        success("vector", [{"metric": {}, "value": [NOW, "7"]}], warnings=["store-1 is down"], infos=["metric might"]),
+        Sample(NOW, 7.0, warning=f"{S} warns: store-1 is down; metric might"),
+    ),
+    (
+        success("scalar", [NOW, "7"], isPartial=True),
+        Sample(NOW, 7.0, warning=f"{S} warns: some storage nodes did not answer, the data is partial"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("answer", "sample"), VALUES)
+async def test_what_becomes_a_value(target: Target, answer: Answer, sample: Sample) -> None:
+    target.answers = [answer]
+    assert await target.source(PrometheusSource).instant("up") == sample
+
+
+MALFORMED = f"{S} answers with JSON that is not Prometheus's: "
+FAILURES: list[tuple[str, Answer, type[SourceError], str]] = [
+    (
+        "no series",
+        vector(),
+        NoData,
+        (
+            f"query 'up' has no result at {S}: the metric is not there, or its target has vanished; "
+            "check the query, or set ignoreNullValues to true if no result means 0"
+        ),
+    ),
+    (
+        "several series",
+        vector(*(({"__name__": "up", "job": job, "pod": "x"}, "1") for job in "abc")),
+        TooManySeries,
+        (
+            "query 'up' gives 3 series where one is needed, among them "
+            'up{job="a", pod="x"} and up{job="b", pod="x"}; aggregate them, for example with sum(...)'
+        ),
+    ),
+    (
+        "long label sets",
+        vector(({"a": "x" * 400}, "1"), ({}, "1")),
+        TooManySeries,
+        "query 'up' gives 2 series where one is needed, among them "
+        '{a="' + "x" * 154 + "…} and {}; aggregate them, for example with sum(...)",
+    ),
+    *(
+        (
+            text,
+            vector(({}, text)),
+            NoData,
+            (
+                f"query 'up' gives {text}, which is no load: a division by zero does that, "
+                "for example a rate divided by a rate that is 0"
+            ),
+        )
+        for text in ("NaN", "+Inf", "-Inf")
+    ),
+    (
+        "stale",
+        vector(({}, "1"), time=NOW - 1200),
+        NoData,
+        (
+            f"query 'up' gives a value that is 20m old: {S} was asked for now; "
+            "a cache between here and there, or a wrong clock, does that"
+        ),
+    ),
+    (
+        "ahead of time",
+        vector(({}, "1"), time=NOW + 301),
+        NoData,
+        (
+            f"query 'up' gives a value that is 5m1s in the future: {S} was asked for now; "
+            "a cache between here and there, or a wrong clock, does that"
+        ),
+    ),
+    (
+        "a string",
+        success("string", [NOW, "text"]),
+        QueryRejected,
+        "query 'up' gives a string where one number is needed; write for example sum(rate(http_requests_total[2m]))",
+    ),
+    (
+        "a range",
+        matrix(({}, [(NOW, "1")])),
+        QueryRejected,
+        (
+            "query 'up' gives samples over a range where one number is needed; "
+            "write for example sum(rate(http_requests_total[2m]))"
+        ),
+    ),
+    (
+        "a histogram",
+        success("vector", [{"metric": {}, "histogram": [NOW, {"count": "1"}]}]),
+        QueryRejected,
+        (
+            "query 'up' gives a histogram where one number is needed; "
+            "write for example histogram_count(...) or histogram_quantile(0.9, ...)"
+        ),
+    ),
+    (
+        "400",
+        failure(400, "parse error: \n unexpected"),
+        QueryRejected,
+        f"{S} refuses query 'up': parse error: unexpected",
+    ),
+    ("422", failure(422, "too many samples", "execution"), QueryRejected, f"{S} refuses query 'up': too many samples"),
+    ("error in a 200", failure(200, ""), QueryRejected, f"{S} refuses query 'up': it does not say why"),
+    (
+        "endless words",
+        failure(400, "x" * 5000),
+        QueryRejected,
+        f"{S} refuses query 'up': " + "x" * 299 + "…",
+    ),
+    (
+        "400 of somebody else",
+        reply(400, "secret words of another server"),
+        ResponseMalformed,
+        f"{S} answers 400 (Bad Request), which is no answer to this request",
+    ),
+    (
+        "401",
+        reply(401, "no"),
+        SourceDenied,
+        f"{S} answers 401 (Unauthorized): no credentials were sent; check authModes and its parameters",
+    ),
+    (
+        "403",
+        failure(403, "not your tenant"),
+        SourceDenied,
+        f"{S} answers 403 (Forbidden): no credentials were sent; check authModes and its parameters: not your tenant",
+    ),
+    (
+        "404",
+        reply(404, "404 page not found"),
+        ResponseMalformed,
+        (
+            f"{S} has no Prometheus API at http://prom:9090/api/v1/query; the address is what comes before /api/v1, "
+            "for example http://prometheus:9090 (Prometheus, Thanos), http://mimir:8080/prometheus (Mimir) or "
+            "http://vmselect:8481/select/0/prometheus (VictoriaMetrics)"
+        ),
+    ),
+    (
+        "405",
+        reply(405),
+        ResponseMalformed,
+        f"{S} answers 405 (Method Not Allowed), which is no answer to this request",
+    ),
+    (
+        "a redirect",
+        reply(302, location="https://user:pass@login.example/start?token=abc"),
+        ResponseMalformed,
+        (
+            f"{S} answers 302, a redirect to https://login.example/start: redirects are not followed; "
+            "give the final address"
+        ),
+    ),
+    (
+        "a redirect to nowhere",
+        reply(308),
+        ResponseMalformed,
+        f"{S} answers 308, a redirect to nowhere: redirects are not followed; give the final address",
+    ),
+    ("429", reply(429), SourceUnreachable, f"{S} answers 429 (Too Many Requests); tried 4 times"),
+    (
+        "503",
+        failure(503, "query timed out in expression evaluation", "timeout"),
+        SourceUnreachable,
+        f"{S} answers 503 (Service Unavailable): query timed out in expression evaluation; tried 4 times",
+    ),
+    ("599", reply(599), SourceUnreachable, f"{S} answers 599; tried 4 times"),
+    (
+        "a web page",
+        reply(200, "\n <!DOCTYPE html><html>"),
+        ResponseMalformed,
+        (
+            f"{S} answers with a web page where Prometheus's JSON belongs: "
+            "is a login page or another service at this address?"
+        ),
+    ),
+    (
+        "cut JSON",
+        reply(200, b'{"status":"succ'),
+        ResponseMalformed,
+        MALFORMED + "Input data was truncated",
+    ),
+    (
+        "other JSON",
+        reply(200, b'{"hits": 3}'),
+        ResponseMalformed,
+        MALFORMED + "Object missing required field `status`",
+    ),
+    (
+        "a new kind of result",
+        success("tensor", []),
+        ResponseMalformed,
+        MALFORMED + "a tensor where a vector belongs",
+    ),
+    (
+        "no number",
+        vector(({}, "many")),
+        ResponseMalformed,
+        MALFORMED + "'many' where a number belongs",
+    ),
+    (
+        "another shape",
+        success("vector", [{"value": 3}]),
+        ResponseMalformed,
+        MALFORMED + "Expected `array | null`, got `int` - at `$[0].value`",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "text"), [case[1:] for case in FAILURES], ids=[case[0] for case in FAILURES]
+)
+async def test_what_becomes_an_error(target: Target, answer: Answer, error: type[SourceError], text: str) -> None:
+    target.answers = [answer]
+    with pytest.raises(SourceError) as caught:
+        await target.source(PrometheusSource).instant("up")
+    assert (type(caught.value), str(caught.value)) == (error, text)
+
+
+async def test_no_result_is_0_only_because_the_user_says_so(target: Target) -> None:
+    target.answers = [vector()]
+    source = target.source(PrometheusSource, replace(SPEC, ignore_null_values=True))
+    assert await source.instant("up") == Sample(NOW, 0.0)
+    target.answers = [vector(({}, "NaN"))]
+    with pytest.raises(NoData):
+        await source.instant("up")
+
+
+async def test_an_instant_query_is_the_one_that_keda_makes(target: Target) -> None:
+    target.answers = [vector(({}, "1"))]
+    target.time.now += 0.7
+    await target.source(PrometheusSource).instant('up{job="a"}')
+    [request] = target.requests
+    assert (request.method, request.url.path) == ("GET", "/api/v1/query")
+    assert request.url.params.multi_items() == [("query", 'up{job="a"}'), ("time", "1800000000")]
+
+
+SPECS: list[tuple[SourceSpec, str, dict[str, str]]] = [
+    (
+        replace(
+            SPEC,
+            address="http://vmselect:8481/select/0/prometheus/?tenant=a",
+            namespace="shop",
+            query_parameters=(("dedup", "true"), ("query", "mine")),
+        ),
+        (
+            "http://vmselect:8481/select/0/prometheus/api/v1/query"
+            "?query=up&query=mine&time=1800000000&tenant=a&dedup=true&namespace=shop"
+        ),
+        {},
+    ),
+    (replace(SPEC, headers=(("X-Scope-OrgID", "team-a"),)), "", {"x-scope-orgid": "team-a"}),
+    (replace(SPEC, auth_modes=("bearer",), bearer_token="t0ken"), "", {"authorization": "Bearer t0ken"}),
+    (
+        replace(SPEC, auth_modes=("basic", "tls"), username="ana", password="p:w"),
+        "",
+        {"authorization": "Basic YW5hOnA6dw=="},
+    ),
+    (
+        replace(SPEC, auth_modes=("custom",), custom_auth_header="X-Key", custom_auth_value="k"),
+        "",
+        {"x-key": "k", "accept-encoding": "gzip"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "url", "headers"), SPECS)
+async def test_what_the_specification_adds(target: Target, spec: SourceSpec, url: str, headers: dict[str, str]) -> None:
+    target.answers = [vector(({}, "1"))]
+    await target.source(PrometheusSource, spec).instant("up")
+    [request] = target.requests
+    assert str(request.url) == (url or "http://prom:9090/api/v1/query?query=up&time=1800000000")
+    assert headers.items() <= dict(request.headers).items()
+
+
+async def test_a_long_query_goes_as_a_form(target: Target) -> None:
+    target.answers = [vector(({}, "1"))]
+    query = "up + " + "0 + " * 2000 + "0"
+    await target.source(PrometheusSource, replace(SPEC, namespace="shop")).instant(query)
+    [request] = target.requests
+    assert (request.method, str(request.url)) == ("POST", "http://prom:9090/api/v1/query?namespace=shop")
+    assert request.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert parse_qsl(request.content.decode()) == [("query", query), ("time", "1800000000")]
+
+
+async def test_texts_hold_no_secrets(target: Target) -> None:
+    spec = replace(
+        SPEC,
+        auth_modes=("basic",),
+        username="ana",
+        password="correct-horse",
+        headers=(("X-Api-Key", "k3y-of-ana"),),
+    )
+    target.answers = [failure(403, "Basic YW5hOmNvcnJlY3QtaG9yc2U= (correct-horse) with k3y-of-ana is not allowed")]
+    with pytest.raises(SourceDenied) as caught:
+        await target.source(PrometheusSource, spec).instant("up")
+    assert str(caught.value) == (
+        f"{S} answers 403 (Forbidden): the credentials sent are not good enough; check authModes and its parameters: "
+        "Basic *** (***) with *** is not allowed"
+    )
+
+
+async def test_a_named_source_is_called_by_its_name(target: Target) -> None:
+    target.answers = [reply(429)]
+    with pytest.raises(SourceUnreachable, match=r"^source 'main' answers 429 \(Too Many Requests\); tried 4 times$"):
+        await target.source(PrometheusSource, replace(SPEC, name="main")).instant("up")
+
+
+# --- ranges --------------------------------------------------------------------------------
+
+START = 1_799_999_940  # a multiple of 60
+
+
+def spans(target: Target) -> list[tuple[int, int, int]]:
+    params = [request.url.params for request in target.requests]
+    return [(int(each["start"]), int(each["end"]), int(each["step"])) for each in params]
+
+
+def ramp(request: httpx.Request) -> Answer:
+    start, end, step = (int(request.url.params[name]) for name in ("start", "end", "step"))
+    return matrix(({}, [(time, str(time - START)) for time in range(start, end + 1, step)]))
+
+
+@pytest.mark.parametrize(
+    ("points", "pieces"),
+    [(1, [1]), (11_000, [11_000]), (11_001, [11_000, 1]), (25_000, [11_000, 11_000, 3_000])],
+)
+async def test_a_range_comes_in_pieces_that_meet(target: Target, points: int, pieces: list[int]) -> None:
+    target.answers = [ramp]
+    end = START + (points - 1) * 60
+    series = await target.source(PrometheusSource).range("up", start=START, end=end, step=60)
+    assert [(end - start) // step + 1 for start, end, step in spans(target)] == pieces
+    assert spans(target)[0][0] == START
+    assert spans(target)[-1][1] == end
+    assert (series.start, series.step) == (START, 60)
+    assert series.values.tolist() == [60.0 * i for i in range(points)]
+
+
+async def test_an_empty_span_asks_nothing(target: Target) -> None:
+    series = await target.source(PrometheusSource).range("up", start=START, end=START - 60, step=60)
+    assert (len(series), target.requests) == (0, [])
+
+
+async def test_gaps_stay_gaps(target: Target) -> None:
+    target.answers = [matrix(({}, [(START, "1"), (START + 60, "NaN"), (START + 120, "+Inf"), (START + 240, "-0")]))]
+    source = target.source(PrometheusSource, replace(SPEC, ignore_null_values=True))
+    series = await source.range("up", start=START, end=START + 300, step=60)
+    assert np.array_equal(series.values, [1, np.nan, np.nan, np.nan, 0, np.nan], equal_nan=True)
+
+
+@pytest.mark.parametrize("result", [[], [({}, [(START, "NaN")])], [({}, [])]])
+async def test_nothing_known_is_a_series_of_length_0(target: Target, result: list[Any]) -> None:
+    target.answers = [matrix(*result)]
+    assert len(await target.source(PrometheusSource).range("up", start=START, end=START + 300, step=60)) == 0
+
+
+async def test_series_that_take_turns_are_one_history_and_a_meeting_is_a_gap(target: Target) -> None:
+    target.answers = [
+        matrix(
+            ({"pod": "a"}, [(START, "1"), (START + 60, "2"), (START + 120, "3")]),
+            ({"pod": "b"}, [(START + 120, "9"), (START + 180, "4")]),
+        )
+    ]
+    series = await target.source(PrometheusSource).range("up", start=START, end=START + 180, step=60)
+    assert np.array_equal(series.values, [1, 2, np.nan, 4], equal_nan=True)
+
+
+async def test_several_series_at_every_moment_are_too_many(target: Target) -> None:
+    target.answers = [matrix(({"pod": "a"}, [(START, "1")]), ({"pod": "b"}, [(START, "2")]))]
+    with pytest.raises(TooManySeries) as caught:
+        await target.source(PrometheusSource).range("up", start=START, end=START + 180, step=60)
+    assert str(caught.value) == (
+        "query 'up' gives 2 series where one is needed, among them "
+        '{pod="a"} and {pod="b"}; aggregate them, for example with sum(...)'
+    )
+
+
+async def test_samples_beside_the_span_are_left_out(target: Target) -> None:
+    target.answers = [matrix(({}, [(START - 60, "1"), (START, "2"), (START + 60.001, "3"), (START + 120, "4")]))]
+    series = await target.source(PrometheusSource).range("up", start=START, end=START + 60, step=60)
+    assert series.values.tolist() == [2, 3]
+
+
+async def test_samples_off_the_grid_are_refused(target: Target) -> None:
+    target.answers = [matrix(({}, [(START + 30, "1")]))]
+    with pytest.raises(ResponseMalformed) as caught:
+        await target.source(PrometheusSource).range("up", start=START, end=START + 60, step=60)
+    assert str(caught.value) == MALFORMED + "a sample at 1799999970.0 where multiples of 60 s were asked for"
+
+
+async def test_a_history_that_may_be_partial_is_logged(target: Target, caplog: pytest.LogCaptureFixture) -> None:
+    target.answers = [matrix(({}, [(START, "1")]), warnings=["store-1 is down"])]
+    with caplog.at_level(logging.WARNING):
+        await target.source(PrometheusSource).range("up", start=START, end=START, step=60)
+    assert caplog.messages == [f"the history of query 'up' may be partial: {S} warns: store-1 is down"]
+
+
+async def test_a_range_has_patience_that_an_instant_has_not(target: Target) -> None:
+    target.time.chance = 1.0
+    target.answers = [reply(503, retry_after="6"), reply(503, retry_after="6"), ramp]
+    source = target.source(PrometheusSource)
+    assert len(await source.range("up", start=START, end=START, step=60)) == 1
+    target.answers = [reply(503, retry_after="6"), reply(503, retry_after="6"), vector(({}, "1"))]
+    with pytest.raises(SourceUnreachable, match=r"; tried 2 times$"):
+        await source.instant("up")
