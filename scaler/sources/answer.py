@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TypeAlias
 
 import msgspec
 
-__all__ = ["Answer", "Data", "Labels", "Range", "Vector", "label_text"]
+__all__ = ["Answer", "Data", "Labels", "Range", "Vector", "go_number", "label_text"]
 
 Labels: TypeAlias = dict[str, str]
 Value: TypeAlias = tuple[float, str]  # epoch seconds; the number, as Go writes it
@@ -45,6 +46,11 @@ class Answer(msgspec.Struct, rename={"error_type": "errorType", "partial": "isPa
     warnings: list[str] = []
     infos: list[str] = []
     partial: bool = False  # VictoriaMetrics: some storage nodes did not answer
+
+
+def go_number(value: float) -> str:
+    """NaN, +Inf and -Inf as Prometheus writes them."""
+    return "NaN" if math.isnan(value) else f"{'+' if value > 0 else '-'}Inf"
 
 
 def label_text(labels: Labels) -> str:

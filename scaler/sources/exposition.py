@@ -37,6 +37,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from forecasting.series import TimeSeries
 from scaler.errors import NoData, ResponseMalformed, SourceError
 from scaler.sources.address import shown
+from scaler.sources.answer import go_number
 from scaler.sources.base import Sample
 from scaler.sources.fetch import DEFAULT_MAX_BYTES, Fetcher, Reply, RetryPolicy, Timing, extended, status_error
 from scaler.sources.selector import parse_selector
@@ -210,7 +211,7 @@ class ExpositionSource:
                 )
             value += math.fsum(_increase(known[key], scraped.counters[key]) for key in common) / elapsed
         if not math.isfinite(value):
-            raise NoData(f"query {query!r} gives {value}, which is no load")
+            raise NoData(f"query {query!r} gives {go_number(value)}, which is no load")
         return value
 
 

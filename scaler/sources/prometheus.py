@@ -45,7 +45,7 @@ from scaler.errors import (
     TooManySeries,
 )
 from scaler.sources.address import shown
-from scaler.sources.answer import Answer, Range, Vector, label_text
+from scaler.sources.answer import Answer, Range, Vector, go_number, label_text
 from scaler.sources.base import Sample
 from scaler.sources.fetch import DEFAULT_MAX_BYTES, Fetcher, Reply, RetryPolicy, Timing, extended, status_error
 from scaler.words import duration
@@ -110,7 +110,7 @@ class PrometheusSource:
         time, value = self._one_number(query, answer, now=now)
         if not math.isfinite(value):
             raise NoData(
-                f"query {_short(query)} gives {_go_number(value)}, which is no load: a division by zero does that, "
+                f"query {_short(query)} gives {go_number(value)}, which is no load: a division by zero does that, "
                 "for example a rate divided by a rate that is 0"
             )
         if abs(now - time) > _STALE_AFTER:
@@ -293,8 +293,3 @@ def _readable(reply: Reply) -> Answer | None:
 
 def _short(query: str) -> str:
     return repr(query if len(query) <= _LONGEST_QUERY else query[: _LONGEST_QUERY - 1] + "…")
-
-
-def _go_number(value: float) -> str:
-    """NaN, +Inf and -Inf as Prometheus writes them."""
-    return "NaN" if math.isnan(value) else f"{'+' if value > 0 else '-'}Inf"

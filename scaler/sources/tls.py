@@ -31,7 +31,7 @@ def tls_context(spec: SourceSpec) -> ssl.SSLContext:
     if spec.ca:
         try:
             context = ssl.create_default_context(cadata=spec.ca)
-        except (ssl.SSLError, ValueError) as error:
+        except (ssl.SSLError, TypeError, ValueError) as error:
             problem = "ca is not a certificate in PEM form; it begins with -----BEGIN CERTIFICATE-----"
             raise InvalidTrigger([problem]) from error
     else:

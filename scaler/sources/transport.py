@@ -11,6 +11,7 @@ import asyncio
 import errno
 import os
 import socket
+import ssl
 import time
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -19,7 +20,6 @@ import httpcore
 import httpx
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
     from types import TracebackType
 
@@ -88,8 +88,8 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
                 addresses = await self._resolve(host, port)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(f"the name {host} could not be resolved in time") from error
-        except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError(f"the name {host} cannot be resolved") from error
+        except (OSError, UnicodeError):
+            raise httpcore.ConnectError(f"the name {host} cannot be resolved") from None
         self._policy.check(host, port, addresses)
         failure: Exception = httpcore.ConnectError(f"the name {host} has no address")
         for tried, address in enumerate(addresses):
@@ -97,15 +97,9 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             share = None if deadline is None else (deadline - time.monotonic()) / (len(addresses) - tried)
             try:
                 return await self._network.connect_tcp(str(address), port, share, local_address, socket_options)
-            except httpcore.ConnectTimeout as error:
+            except (httpcore.ConnectTimeout, httpcore.ConnectError) as error:
                 failure = error
-            except httpcore.ConnectError as error:
-                failure = httpcore.ConnectError(_reason(error))
         raise failure
-
-    async def sleep(self, seconds: float) -> None:
-        """Waits between httpcore's own attempts to connect, of which there are none here."""
-        await self._network.sleep(seconds)
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
@@ -176,13 +170,18 @@ class _Body(httpx.AsyncByteStream):
 
 
 def _as_httpx(error: Exception) -> httpx.TransportError:
-    return _HTTPX_ERRORS[type(error)](str(error))
+    return _HTTPX_ERRORS[type(error)](_reason(error) if isinstance(error, httpcore.ConnectError) else str(error))
 
 
-def _reason(error: BaseException) -> str:
-    """What the operating system or the TLS library said, below the layers that wrapped it."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__ or error
-    if isinstance(error, OSError) and error.errno is not None and error.errno in errno.errorcode:
-        return os.strerror(error.errno).lower()
-    return str(error)
+def _reason(failure: Exception) -> str:
+    """What the operating system or the TLS library said below the layers that wrapped it, else the failure's text."""
+    error: BaseException | None = failure
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"certificate verify failed: {error.verify_message}; give its authority's certificate as ca"
+        if isinstance(error, ssl.SSLError):
+            return f"no TLS connection: {(error.reason or 'unknown reason').lower().replace('_', ' ')}"
+        if isinstance(error, OSError) and error.errno is not None and error.errno in errno.errorcode:
+            return os.strerror(error.errno).lower()
+        error = error.__cause__ or error.__context__
+    return str(failure)

@@ -20,6 +20,7 @@ POLICY = AddressPolicy()
         ("::127.0.0.1", "a loopback address"),
         ("64:ff9b::7f00:1", "a loopback address"),
         ("2002:7f00:1::", "a loopback address"),
+        ("2001:0:4136:e378:8000:63bf:80ff:fffe", "a loopback address"),
         ("0.0.0.0", "an unspecified address"),  # noqa: S104 -- a text, nothing is bound
         ("0.1.2.3", "an unspecified address"),
         ("::", "an unspecified address"),

@@ -100,7 +100,7 @@ async def test_the_last_failure_is_told(down: dict[str, Exception], error: type[
 
 async def test_the_reason_is_what_the_system_said() -> None:
     refused = httpcore.ConnectError("All connection attempts failed")
-    refused.__cause__ = OSError(111, "Connect call failed ('10.0.0.1', 9090)")
+    refused.__context__ = OSError(111, "Connect call failed ('10.0.0.1', 9090)")
     with pytest.raises(httpx.ConnectError, match=r"^connection refused$"):
         await get(Network(**{"10_0_0_1": refused}), Names(["10.0.0.1"]))
 
