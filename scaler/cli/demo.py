@@ -65,7 +65,7 @@ _WHY = {
     Source.OBSERVE_MODE: "observe mode",
 }
 _INTRO = (
-    f"A demo workload: its load rises steeply once a minute; a pod carries {_TARGET:g} requests a second and takes\n"
+    f"A demo workload: its load rises steeply every 90 s; a pod carries {_TARGET:g} requests a second and takes\n"
     f"{_STARTUP} s to start. One second here stands for one HPA sync (15 s) in a cluster. The same HPA runs twice: on\n"
     "the observed load, as plain KEDA does, and on what Foresail serves. Ctrl-C ends it."
 )
@@ -96,7 +96,7 @@ async def _demo(seconds: float, directory: Path) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    load = DemoLoad()
+    load = DemoLoad(begin=time.time())
     exporter = Exporter(load, clock=time.time)
     await exporter.start()
     try:

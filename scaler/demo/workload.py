@@ -30,21 +30,23 @@ class DemoLoad:
     """Requests per second: quiet, a steep rise, a plateau, a slow fall, again and again, with some noise.
 
     Attributes:
+        begin: Epoch seconds at which a cycle begins; the rise comes 20 s later.
         cycle: Seconds from one rise to the next.
         low: Load in the quiet part.
         high: Load on the plateau.
         noise: Standard deviation of the noise, as a part of the load.
     """
 
-    cycle: int = 60
+    begin: float = 0.0
+    cycle: int = 90
     low: float = 120.0
     high: float = 600.0
     noise: float = 0.03
 
     def at(self, seconds: FloatArray) -> FloatArray:
         """The load in each of these seconds (epoch), shape (n,); the same whenever it is asked for."""
-        phase = np.mod(seconds, self.cycle) / self.cycle
-        shape = np.interp(phase, [0.0, 0.35, 0.45, 0.70, 0.95, 1.0], [0.0, 0.0, 1.0, 0.95, 0.0, 0.0])
+        phase = np.mod(seconds - self.begin, self.cycle)
+        shape = np.interp(phase, [0.0, 20.0, 26.0, 42.0, 56.0, self.cycle], [0.0, 0.0, 1.0, 0.95, 0.0, 0.0])
         return (self.low + (self.high - self.low) * shape) * (1.0 + self.noise * _noise(seconds))
 
     def past(self, *, end: int, samples: int) -> TimeSeries:
