@@ -23,6 +23,7 @@ A scrape has no past: `range` answers from what this object has scraped itself, 
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from collections import OrderedDict, deque
@@ -118,7 +119,8 @@ class ExpositionSource:
             return _again(track.outcome)
         reply = await self._fetcher.fetch(self._request, retry=self._retry, refusal=self._refusal)
         now = self._timing.now()
-        scraped = self._read(reply, track.selector, now)
+        # in a thread: a page of many megabytes must not hold up the other series
+        scraped = await asyncio.to_thread(self._read, reply, track.selector, now)
         before, elapsed = track.last, now - track.last_at
         track.last, track.last_at = scraped, now
         if before is not None and not 0 < elapsed <= _FORGOTTEN_AFTER:

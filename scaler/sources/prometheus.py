@@ -99,6 +99,7 @@ class PrometheusSource:
         self._client = client
         self._timing = timing or Timing()
         self._fetcher = Fetcher(spec, client=client, max_bytes=max_bytes, timing=self._timing)
+        self._warned_of = ""  # of the last history, so that a lasting warning is logged once
         self._patient = retry or RetryPolicy()
         # the next look at the newest value comes soon anyhow: one that hangs must not hold up the others
         self._brief = self._patient.within(spec.timeout)
@@ -137,8 +138,9 @@ class PrometheusSource:
             span = {"start": str(since), "end": str(since + (count - 1) * step), "step": str(step)}
             answer = await self._ask("query_range", query, span, retry=self._patient)
             warning = self._warning(answer)
-            if warning:
+            if warning and warning != self._warned_of:
                 _log.warning("the history of query %s may be partial: %s", _short(query), warning)
+            self._warned_of = warning
             series = self._result(answer, "matrix", list[Range])
             if self._fill(values[first : first + count], series, start=since, step=step):
                 crowd = crowd or [each.metric for each in series]
@@ -258,13 +260,16 @@ class PrometheusSource:
         """Puts the samples into `values` at their places; whether there were several at one moment."""
         taken = np.zeros(len(values), dtype=np.int64)
         for each in series:
-            for time, text in each.values:
-                place = round((time - start) / step)
-                if abs(start + place * step - time) > _CLOCK_GRAIN:
-                    raise self._not_promised(f"a sample at {time} where multiples of {step} s were asked for")
-                if 0 <= place < len(values):
-                    values[place] = self._number(text)
-                    taken[place] += 1
+            times = np.array([time for time, _ in each.values])
+            numbers = np.array([self._number(text) for _, text in each.values])
+            places = np.rint((times - start) / step)
+            off = times[np.abs(start + places * step - times) > _CLOCK_GRAIN]
+            if len(off):
+                raise self._not_promised(f"a sample at {off[0]} where multiples of {step} s were asked for")
+            inside = (places >= 0) & (places < len(values))
+            index = places[inside].astype(np.int64)
+            values[index] = numbers[inside]
+            np.add.at(taken, index, 1)
         values[(taken > 1) | np.isinf(values)] = np.nan
         return bool((taken > 1).any())
 

@@ -452,11 +452,14 @@ async def test_samples_off_the_grid_are_refused(target: Target) -> None:
     assert str(caught.value) == MALFORMED + "a sample at 1799999970.0 where multiples of 60 s were asked for"
 
 
-async def test_a_history_that_may_be_partial_is_logged(target: Target, caplog: pytest.LogCaptureFixture) -> None:
-    target.answers = [matrix(({}, [(START, "1")]), warnings=["store-1 is down"])]
+async def test_a_history_that_may_be_partial_is_logged_once(target: Target, caplog: pytest.LogCaptureFixture) -> None:
+    partial, whole = matrix(({}, [(START, "1")]), warnings=["store-1 is down"]), matrix(({}, [(START, "1")]))
+    target.answers = [partial, partial, whole, partial]
+    source = target.source(PrometheusSource)
     with caplog.at_level(logging.WARNING):
-        await target.source(PrometheusSource).range("up", start=START, end=START, step=60)
-    assert caplog.messages == [f"the history of query 'up' may be partial: {S} warns: store-1 is down"]
+        for _ in range(4):
+            await source.range("up", start=START, end=START, step=60)
+    assert caplog.messages == [f"the history of query 'up' may be partial: {S} warns: store-1 is down"] * 2
 
 
 async def test_a_range_has_patience_that_an_instant_has_not(target: Target) -> None:
