@@ -5,8 +5,8 @@ block lies in the row of the series itself, so that the samples of one moment, o
 neighbouring pages; older blocks lie in a table of their own, in the order in which history is read. Which sample
 begins a block is shifted from series to series, so they do not all move on at once.
 
-Measured for 10,000 series with a sample a minute each (two cores, Python 3.11, local disk), against one row per
-sample: 10 instead of 22 bytes a sample, 10 instead of 89 MB written for each minute's append.
+Measured with 2,000 series over 1,500 minutes, against one row per sample: 10 instead of 22 bytes a sample in the
+file, 2 instead of 18 MB written to disk for each minute's append. tests/bench/test_store.py times the appending.
 """
 
 from __future__ import annotations
