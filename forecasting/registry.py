@@ -11,6 +11,8 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 from forecasting.errors import DuplicateForecaster, InvalidParameter, UnknownForecaster
+from forecasting.models.arima import Arima
+from forecasting.models.ets import Ets
 from forecasting.models.naive import Naive
 from forecasting.models.seasonal_naive import SeasonalNaive
 from forecasting.models.seasonal_profile import SeasonalProfile
@@ -25,7 +27,7 @@ __all__ = ["BUILT_IN", "ENTRY_POINT_GROUP", "BrokenPlugin", "Parameter", "Regist
 
 ENTRY_POINT_GROUP = "foresail.forecasters"
 
-BUILT_IN: tuple[type[Forecaster], ...] = (Naive, SeasonalNaive, SeasonalProfile)
+BUILT_IN: tuple[type[Forecaster], ...] = (Naive, SeasonalNaive, Ets, Arima, SeasonalProfile)
 
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("name", default_registry().names())
-@pytest.mark.parametrize(("step", "horizon"), [(60, 10), (300, 12)])
-def test_every_registered_forecaster_conforms(name: str, step: int, horizon: int) -> None:
-    check_forecaster(default_registry().create(name), step=step, horizon=horizon)
+@pytest.mark.parametrize(("step", "horizon", "days"), [(60, 10, 3), (300, 12, 8)])
+def test_every_registered_forecaster_conforms(name: str, step: int, horizon: int, days: float) -> None:
+    check_forecaster(default_registry().create(name), step=step, horizon=horizon, days=days)
 
 
 @stored_as("test-careless/1")
