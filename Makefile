@@ -28,7 +28,7 @@ run: setup ## the main job on the embedded default: a demo workload, the server,
 	$(BIN)/foresail demo --for $(FOR)
 
 test: setup ## all tests, against a real Prometheus, gRPC channel and SQLite file
-	.ci/need prometheus chromium
+	.ci/need prometheus chromium openssl
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: lint types imports generated ## formatter, linter, types, import rules, generated code and pages

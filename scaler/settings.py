@@ -195,7 +195,7 @@ class Settings:
         integer(minimum=1, maximum=1024),
         default=16,
         group=_SOURCES,
-        doc="Requests under way at once, to all sources together.",
+        doc="Requests under way at once, to each source.",
     )
     max_response_bytes: int = parameter(
         "max_response_bytes",

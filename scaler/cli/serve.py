@@ -6,28 +6,36 @@ import asyncio
 import os
 import signal
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
 from scaler import __version__
-from scaler.edge.board import Board
 from scaler.edge.desk import TriggerDesk
 from scaler.edge.link import EngineLink
 from scaler.keda.server import KedaServer, Limits
-from scaler.settings import Settings, load_settings
+from scaler.settings import load_settings
 from scaler.telemetry.edge import EdgeMetrics, MetricsPage
 from scaler.telemetry.log import get_logger, setup_logging
 from scaler.telemetry.loop_lag import watch_loop
-from scaler.web.server import WebServer
+from scaler.web.app import make_app
+from scaler.web.board import ReadyState
+from scaler.web.listen import listening
+from scaler.web.views import Board
 
 if TYPE_CHECKING:
     import argparse
 
+    from scaler.settings import Settings
+
 __all__ = ["configure", "run"]
 
 log = get_logger("foresail")
+
+_ENGINE_METRICS_WITHIN = 1.0  # seconds that a page of metrics waits for the engine's part
 
 _OVERRIDES = (
     ("--grpc", "grpc_address", "ADDRESS", "where KEDA calls (default: [::]:6000)"),
@@ -79,38 +87,53 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _serve(settings: Settings) -> None:
+    """Runs the parts, in the order in which they need each other; ends them in the opposite one."""
     registry = CollectorRegistry()
+    state = _State()
 
     def engine_lost(reason: str) -> None:
         log.error("engine.lost", reason=reason)
         metrics.engine_lost()
 
-    link = EngineLink(
-        command=(sys.executable, "-m", "scaler.engine.process"), settings=settings, on_lost=engine_lost
-    )
+    link = EngineLink(command=(sys.executable, "-m", "scaler.engine.process"), settings=settings, on_lost=engine_lost)
     desk = TriggerDesk(settings=settings, tell=link.tell)
-    board = Board(desk)
-    metrics = EdgeMetrics(registry, version=__version__, triggers=board.readings)
-    page = MetricsPage(registry, metrics, engine_metrics=link.metrics)
+    board = Board(entries=desk.entries, ready=state.ready, clock=time.time)
+    metrics = EdgeMetrics(registry, version=__version__, triggers=board.triggers)
+    page = MetricsPage(registry, metrics, engine_metrics=lambda: link.ask("metrics", within=_ENGINE_METRICS_WITHIN))
     server = KedaServer(desk, address=settings.grpc_address, observer=metrics.call_ended, limits=_limits(settings))
-    web = WebServer(board, address=settings.http_address, metrics=page.render)
     stop = _stop_signal()
-    tasks = [asyncio.create_task(link.run(desk)), asyncio.create_task(watch_loop(metrics.loop_late))]
+    app = make_app(board=board, metrics_page=page.render)
+    tasks: list[asyncio.Task[None]] = []
     try:
-        await web.start()
-        await server.start()
-        board.serving = True
-        log.info("serving", grpc=f"{_host(settings.grpc_address)}:{server.port}", http=web.address, version=__version__)
-        await stop.wait()
-        log.info("draining", delay=settings.drain_delay, grace=settings.drain_grace)
-        board.serving = False
-        await server.drain(grace=settings.drain_grace, delay=settings.drain_delay)
+        async with listening(app, settings.http_address) as http_port:
+            await server.start()
+            tasks += [asyncio.create_task(link.run(desk)), asyncio.create_task(watch_loop(metrics.loop_late))]
+            state.reason = ""
+            log.info(
+                "serving",
+                grpc=_with_port(settings.grpc_address, server.port),
+                http=_with_port(settings.http_address, http_port),
+                version=__version__,
+            )
+            await stop.wait()
+            log.info("draining", delay=settings.drain_delay, grace=settings.drain_grace)
+            state.reason = "draining: this server is about to end"
+            await server.drain(grace=settings.drain_grace, delay=settings.drain_delay)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await web.stop()
     log.info("stopped")
+
+
+@dataclass
+class _State:
+    """Whether calls can be answered, and why not."""
+
+    reason: str = "starting: the gRPC server does not listen yet"
+
+    def ready(self) -> ReadyState:
+        return ReadyState(ready=not self.reason, reason=self.reason)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -131,5 +154,6 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-def _host(address: str) -> str:
-    return address.rpartition(":")[0]
+def _with_port(address: str, port: int) -> str:
+    """The address with the port that was really taken."""
+    return f"{address.rpartition(':')[0]}:{port}"

@@ -122,11 +122,13 @@ class Engine:
             series.observed, series.observed_at = stored.observed, stored.observed_at
 
     def _open_series(self, config: TriggerConfig) -> SeriesState:
+        spec = config.resolve(self._settings.sources)
         series = SeriesState(
             id=config.series_id,
             query=config.query,
             step=config.step,
-            source=self._open_source(config.resolve(self._settings.sources)),
+            source=self._open_source(spec),
+            source_label=spec.name or spec.address,
             history=History(step=config.step, capacity=_capacity(config)),
         )
         self._series[series.id] = series

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scaler.engine.state import ModelKey, SeriesState
     from scaler.settings import Settings
 
-__all__ = ["Modelling"]
+__all__ = ["Kept", "Modelling"]
 
 
 class Modelling:
@@ -73,7 +73,7 @@ class Modelling:
             if stored is None or model.fitted is not None:
                 continue
             try:
-                kept = msgspec.msgpack.decode(stored.data, type=_Kept)
+                kept = msgspec.msgpack.decode(stored.data, type=Kept)
                 model.fitted = loads(kept.data)
             except (msgspec.MsgspecError, InvalidState):
                 continue  # written by another version: it is fitted anew
@@ -166,11 +166,11 @@ class Modelling:
         name, now = ladder[done.rung].forecaster, self._clock()
         model.fitted, model.rung, model.fitted_at = loads(done.data), name, now
         self._meter.fitted(name, "fitted", done.cpu_seconds)
-        kept = msgspec.msgpack.encode(_Kept(name, done.data))
+        kept = msgspec.msgpack.encode(Kept(name, done.data))
         await self._persistence.put_model(series.id, StoredModel(_name(model.key), kept, train_end, now))
 
 
-class _Kept(msgspec.Struct, frozen=True, array_like=True):
+class Kept(msgspec.Struct, frozen=True, array_like=True):
     """A model as the store keeps it: which rung it is, and its bytes."""
 
     rung: str

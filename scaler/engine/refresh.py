@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from forecasting.series import TimeSeries
@@ -39,26 +40,27 @@ class Refresh:
         """Args:
         persistence: Where new samples go and old ones come from.
         observe_interval: Seconds between two looks at the newest value.
-        concurrency: Requests to sources at once.
+        concurrency: Requests to one source at once: one that hangs does not hold up the others.
         clock: Epoch seconds.
         meter: Told of every request.
         """
         self._persistence = persistence
         self._interval = observe_interval
-        self._places = asyncio.Semaphore(concurrency)
+        self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(concurrency))
         self._clock = clock
         self._meter = meter
 
     async def observe(self, series: SeriesState) -> None:
         """The newest value, as plain KEDA would see it; on failure the last one stays, and grows older."""
         try:
-            async with self._places:
+            async with self._places[series.source_label]:
                 sample = await series.source.instant(series.query)
         except ForesailError as error:
             self._failed("instant", series, error)
             return
         self._meter.source_asked("instant", None, series=series.id)
-        series.observed, series.observed_at, series.error = sample.value, sample.time, ""
+        series.observed, series.observed_at = sample.value, sample.time
+        series.error, series.warning = "", sample.warning
 
     async def recall(self, series: SeriesState) -> None:
         """The past that the store has kept."""
@@ -77,7 +79,7 @@ class Refresh:
         if start > end:
             return False
         try:
-            async with self._places:
+            async with self._places[series.source_label]:
                 new = await series.source.range(series.query, start=start, end=end, step=step)
         except ForesailError as error:
             self._failed("range", series, error)

@@ -68,6 +68,7 @@ class SeriesState:
     query: str
     step: int
     source: MetricSource
+    source_label: str  # which source it is, shared by all series that come from it
     history: History
     triggers: dict[str, TriggerState] = field(default_factory=dict)
     models: dict[ModelKey, ModelState] = field(default_factory=dict)

@@ -13,7 +13,7 @@ import logging
 import math
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from scaler.telemetry.masking import MASK, SECRET_FIELDS, mask
 
@@ -24,7 +24,6 @@ __all__ = ["JsonFormatter", "Logger", "MaskingFilter", "TextFormatter", "get_log
 
 _FIELDS = "foresail_fields"
 
-LogFormat = Literal["auto", "text", "json"]
 Scalar = str | int | float | bool | None
 
 
@@ -133,7 +132,7 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def setup_logging(*, level: str = "info", log_format: LogFormat = "auto", stream: TextIO | None = None) -> None:
+def setup_logging(*, level: str = "info", log_format: str = "auto", stream: TextIO | None = None) -> None:
     """Sends all logs of the process to one stream, masked.
 
     Args:

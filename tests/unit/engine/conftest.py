@@ -67,7 +67,7 @@ class ScriptedSource:
         self.asked.append((start, end))
         if self.error is not None:
             raise self.error
-        times = np.arange(start, end + 1, step)
+        times = range(start, end + 1, step)
         return TimeSeries(start, step, np.array([self.load(t) if t >= self.begins else np.nan for t in times]))
 
     async def close(self) -> None:
