@@ -118,6 +118,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("output").add_argument
     add("--json", action="store_true", help="print the figures for machines")
     add("--decisions", type=Path, metavar="OUT.csv", help="write a line for each HPA sync")
+    add("--html", type=Path, metavar="OUT.html", help="write a page about it; runs a sweep")
     add("--jobs", type=typed(integer(minimum=1, maximum=1024)), default=cores(), metavar="N", help="default: all cores")
 
 

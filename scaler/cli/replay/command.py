@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from forecasting.registry import default_registry
 from scaler.cli.pool import Pool
 from scaler.cli.replay.arguments import read_study
+from scaler.cli.replay.html import COMPARED, write_html
 from scaler.cli.replay.jobs import FitJob, Fitted, RunJob, fit, run_setting
 from scaler.cli.replay.output import print_json, print_table, write_decisions
 from scaler.decision import horizon
@@ -16,6 +17,7 @@ from scaler.engine.state import BANDS
 from scaler.replay.compare import HEADROOMS, QUANTILES
 from scaler.replay.forecasts import fit_times, highest_so_far, peaks_of
 from scaler.replay.policies import Peaks
+from scaler.replay.report.content import coverage
 from scaler.replay.study import Setting
 from scaler.trigger.parse import SCHEMA
 
@@ -38,7 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     started = time.perf_counter()
     study, train_end = read_study(arguments)
     asked = _asked(arguments)
-    settings = _settings(asked, sweep=arguments.sweep, alone=arguments.json)
+    sweeps = arguments.sweep or arguments.html is not None  # the page shows the curves
+    settings = _settings(asked, sweep=sweeps, alone=arguments.json)
     with Pool(arguments.jobs, quiet=arguments.json) as pool:
         quantiles = sorted({setting.quantile for setting in settings if setting.quantile is not None})
         fits = _forecast(arguments, study, train_end, quantiles, pool) if quantiles else []
@@ -48,11 +51,14 @@ def run(arguments: argparse.Namespace) -> int:
                 study=study,
                 setting=setting,
                 peaks=None if setting.quantile is None else peaks[setting.quantile],
-                whole=setting == asked,
+                whole=setting == asked or (arguments.html is not None and setting in COMPARED),
             )
             for setting in settings
         ]
         runs = pool.map(run_setting, jobs, doing="replaying settings")
+    if arguments.html is not None:
+        calibration = _calibration(study, train_end, fits)
+        write_html(arguments.html, arguments.series.stem, study, asked, runs, fits, calibration)
     seconds = time.perf_counter() - started
     chosen = next(run for run in runs if run.setting == asked)
     if arguments.decisions is not None:
@@ -61,7 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(name, chosen, runs if arguments.sweep else (), seconds=seconds)
     else:
-        print_table(name, study, chosen, runs, fits, seconds=seconds)
+        shown = runs if arguments.sweep else [run for run in runs if run.setting in (asked, *_REFERENCES)]
+        print_table(name, study, chosen, shown, fits, seconds=seconds)
     return 0
 
 
@@ -134,3 +141,19 @@ def _peaks(study: Study, fits: Iterable[Fitted], quantiles: Sequence[float]) -> 
         )
         for quantile in quantiles
     }
+
+
+def _calibration(study: Study, train_end: int, fits: Sequence[Fitted]) -> dict[float, float]:
+    """How often the peaks of the lead time stayed at or below their forecast quantiles."""
+    refits = [fitted.refit for fitted in fits if fitted.refit is not None]
+    if not refits:
+        return {}
+    series, batch = study.series, refits[0].batch
+    steps = min(horizon(window=study.decision.window, step=series.step, forecast_max_age=0.0), batch.horizon)
+    return coverage(
+        series,
+        peaks_of(series, refits, horizon=batch.horizon, levels=len(batch.levels)),
+        batch.levels,
+        steps=steps,
+        first=(train_end - series.start) // series.step,
+    )

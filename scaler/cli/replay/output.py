@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scaler.replay.compare import Point
     from scaler.replay.study import Study
 
-__all__ = ["print_json", "print_table", "write_decisions"]
+__all__ = ["forecasters", "print_json", "print_table", "write_decisions"]
 
 
 def print_json(series: str, chosen: Run, sweep: Sequence[Run], *, seconds: float) -> None:
@@ -87,7 +87,7 @@ def print_table(
     console = Console()
     span = duration(study.series.end + study.series.step - study.start)
     table = Table(title=f"{series}: {span} from {iso(study.start)}", box=SIMPLE_HEAD)
-    for heading in ("policy", "headroom", "quantile", "shed", "short", "cost", "pod-hours", "events"):
+    for heading in ("policy", "headroom", "quantile", "shed", "short", "cost", "pod-h", "events"):
         table.add_column(heading, justify="left" if heading == "policy" else "right")
     for run in runs:
         point = run.point
@@ -103,11 +103,11 @@ def print_table(
             style="bold" if run is chosen else "",
         )
     console.print(table)
-    for line in (*_forecasters(fits), *_comparison(chosen, runs), f"took {duration(seconds)}"):
+    for line in (*forecasters(fits), *_comparison(chosen, runs), f"took {duration(seconds)}"):
         console.print(line, highlight=False)
 
 
-def _forecasters(fits: Sequence[Fitted]) -> list[str]:
+def forecasters(fits: Sequence[Fitted]) -> list[str]:
     """Which methods forecast, how often, and what the last one says."""
     if not fits:
         return []
