@@ -14,6 +14,7 @@ from scaler.decision import DecisionPolicy, decide
 from scaler.edge.entry import Entry
 from scaler.engine.messages import Evicted, Refused, Register, Update
 from scaler.errors import ValueUnknown
+from scaler.telemetry.masking import protect
 from scaler.trigger import parse_trigger
 from scaler.words import duration
 
@@ -68,6 +69,7 @@ class TriggerDesk:
         config = self._parsed.get(content)
         if config is None:
             config = parse_trigger(namespace=namespace, name=name, metadata=metadata)
+            protect(*config.source_spec().secrets)
             self._parsed[content] = config
             self._calls[config.key.id] = content, Register(config.key.id, namespace, name, dict(metadata))
             if len(self._parsed) > self._settings.max_triggers:

@@ -20,6 +20,7 @@ from scaler.engine.outlook import snapshot
 from scaler.engine.state import SeriesState, TriggerState
 from scaler.engine.timetable import Timetable
 from scaler.errors import AddressRefused, InvalidTrigger, LimitReached
+from scaler.telemetry.masking import protect
 from scaler.trigger import parse_trigger
 from scaler.words import plural
 
@@ -123,6 +124,7 @@ class Engine:
 
     def _open_series(self, config: TriggerConfig) -> SeriesState:
         spec = config.resolve(self._settings.sources)
+        protect(*spec.secrets)
         series = SeriesState(
             id=config.series_id,
             query=config.query,

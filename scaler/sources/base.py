@@ -46,6 +46,11 @@ class SourceSpec:
     timeout: float = 10.0  # seconds, for one request
     ignore_null_values: bool = False  # an empty result counts as 0 because the user said so
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not appear in any log line or answer."""
+        return tuple(filter(None, (self.bearer_token, self.password, self.custom_auth_value, self.key)))
+
 
 class MetricSource(Protocol):
     """One source. Methods raise SourceError; they never return NaN as a value, nor 0 for unknown."""
