@@ -165,7 +165,7 @@ def _estimate(
 ) -> FittedEts:
     clean = masked(series, seasons)
     root = np.sqrt(np.maximum(clean.values, 0.0))
-    profiles, others = fit_profiles(root, series.start // series.step, seasons)
+    profiles, others = fit_profiles(root, series.times() // series.step, seasons)
     strayed = carried(root - others)
     length = min(_CONTEXT, len(series) // 3)
     at = np.arange(length - 1, len(series) - 1)

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.errors import FitFailed
+from forecasting.errors import FitFailed, InvalidParameter
 from forecasting.paths import PathForecaster, fit_calibrated, require
+from forecasting.prepare.calendar import checked_zone, local_steps
 from forecasting.prepare.gaps import carried
 from forecasting.prepare.outliers import masked
 from forecasting.prepare.profile import Profile, fit_profiles, profile_at
@@ -54,12 +55,14 @@ class _Design:
     """What the regressors are made of.
 
     Attributes:
+        zone: Whose clocks the profiles follow.
         profiles: Of the square root of load, in units.
         lag: The season whose last cycle is looked at, in steps; 0 for none.
         spans: Steps that deviations are averaged over.
         smoothing: Steps that the last cycle is averaged over, to each side.
     """
 
+    zone: str
     profiles: tuple[Profile, ...]
     lag: int
     spans: tuple[int, ...]
@@ -106,10 +109,17 @@ class SeasonalProfile:
 
     Attributes:
         season_length: Steps in the season; None: found, several at once.
+        timezone: Whose clocks daily and weekly rhythms follow, e.g. Europe/Berlin.
     """
 
     name: ClassVar[str] = "seasonal-profile"
     season_length: int | None = None
+    timezone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        if self.season_length is not None and self.season_length < 1:
+            raise InvalidParameter(f"parameter 'season_length' must be 1 step or more, not {self.season_length}")
+        checked_zone(self.timezone)
 
     def min_history(self, step: int) -> int:
         """Known samples needed: for the regressions; seasons count as they come."""
@@ -121,16 +131,18 @@ class SeasonalProfile:
         del levels  # calibrated on a grid that serves all
         require(self.name, series, self.min_history(series.step))
         seasons = (self.season_length,) if self.season_length else tuple(s.length for s in find_seasons(series))
-        return fit_calibrated(lambda scaled: _estimate(scaled, seasons, horizon), series, horizon=horizon)
+        return fit_calibrated(
+            lambda scaled: _estimate(scaled, seasons, horizon, self.timezone), series, horizon=horizon
+        )
 
 
-def _estimate(series: TimeSeries, seasons: tuple[int, ...], horizon: int) -> FittedSeasonalProfile:
+def _estimate(series: TimeSeries, seasons: tuple[int, ...], horizon: int, zone: str) -> FittedSeasonalProfile:
     clean = masked(series, seasons)
     root = np.sqrt(np.maximum(clean.values, 0.0))
-    first = series.start // series.step
-    profiles, others = fit_profiles(root, first, seasons)
+    profiles, others = fit_profiles(root, local_steps(series.times(), series.step, zone), seasons)
     lags = [p.length for p in profiles if p.length <= _MAX_LAG]
     design = _Design(
+        zone=zone,
         profiles=profiles,
         lag=lags[0] if lags else 0,
         spans=tuple(max(1, span // series.step) for span in _SPANS),
@@ -144,7 +156,8 @@ def _estimate(series: TimeSeries, seasons: tuple[int, ...], horizon: int) -> Fit
         raise FitFailed("seasonal-profile: fewer than 30 origins have a known sample to regress from")
     padded = np.concatenate([root, np.full(horizon, np.nan)])
     windows = Windows.at(clean, at, design.context_length)
-    usual = np.concatenate([others, profile_at(profiles, first + len(root) + np.arange(horizon))])
+    later = series.end + series.step * np.arange(1, horizon + 1)
+    usual = np.concatenate([others, profile_at(profiles, local_steps(later, series.step, zone))])
     regressors = _regressors(design, windows, horizons, usual=usual, at=at)
     coefficients = np.zeros((len(regressors), len(horizons)))
     for column, ahead in enumerate(horizons):
@@ -182,9 +195,9 @@ def _regressors(
     now = recent[:, -1:]
     out: list[FloatArray] = [np.ones_like(now)]
     if usual is None or at is None:
-        steps = windows.ends // windows.step
-        past = profile_at(design.profiles, steps[:, None] + np.arange(1 - longest, 1))
-        ahead = profile_at(design.profiles, steps[:, None] + horizons)
+        then = windows.ends[:, None] + windows.step * np.concatenate([np.arange(1 - longest, 1), horizons])
+        course = profile_at(design.profiles, local_steps(then, windows.step, design.zone))
+        past, ahead = course[:, :longest], course[:, longest:]
     else:
         past = usual[np.maximum(at[:, None] + np.arange(1 - longest, 1), 0)]
         ahead = usual[at[:, None] + horizons]

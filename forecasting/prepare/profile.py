@@ -65,12 +65,13 @@ def profile_at(profiles: Sequence[Profile], steps: IntArray) -> FloatArray:
     return total
 
 
-def fit_profiles(values: FloatArray, first: int, seasons: Sequence[int]) -> tuple[tuple[Profile, ...], FloatArray]:
+def fit_profiles(values: FloatArray, steps: IntArray, seasons: Sequence[int]) -> tuple[tuple[Profile, ...], FloatArray]:
     """Profiles of seasons, each of what the shorter ones leave over.
 
     Args:
         values: Samples, missing ones NaN; shape (n,).
-        first: Time of the first sample in steps since the epoch.
+        steps: Times of the samples in steps since the epoch, or since then on a local clock, which skips and
+            repeats an hour once a year; shape (n,).
         seasons: Season lengths in steps; those with fewer than two cycles are passed over.
 
     Returns:
@@ -83,15 +84,14 @@ def fit_profiles(values: FloatArray, first: int, seasons: Sequence[int]) -> tupl
         if n < 2 * length:
             continue
         rest = values - others
-        lead = first % length
-        cycles = -(-(lead + n) // length)
-        padded = np.full(cycles * length, np.nan)
-        padded[lead : lead + n] = rest
-        table = padded.reshape(cycles, length)
+        place = steps - steps.min() // length * length
+        padded = np.full((int(place.max()) // length + 1) * length, np.nan)
+        padded[place] = rest
+        table = padded.reshape(-1, length)
         fits = [_fit(table, width) for width in _widths(length)]
         profile, left_out, _ = min(fits, key=lambda fit: fit[2])
         profiles.append(profile)
-        others = others + left_out.ravel()[lead : lead + n]
+        others = others + left_out.ravel()[place]
     return tuple(profiles), others
 
 
