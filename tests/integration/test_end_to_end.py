@@ -142,7 +142,7 @@ async def until(condition: Callable[[], Any], failure: Callable[[], str]) -> Non
 @pytest.fixture
 def load() -> TimeSeries:
     """Three weeks of a real load, moved so that its last sample is the last complete minute."""
-    trace = read_trace("nasa_http_jul95_21d", step=STEP)
+    trace = read_trace("nasa_http_jul95_21d")
     return TimeSeries(int(time.time()) // STEP * STEP - (len(trace) - 1) * STEP, STEP, trace.values)
 
 

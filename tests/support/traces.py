@@ -14,9 +14,9 @@ __all__ = ["read_trace"]
 _FOLDER = Path(__file__).parents[1] / "data" / "traces"
 
 
-def read_trace(name: str, *, step: int) -> TimeSeries:
-    """The trace in the file NAME.csv.gz."""
-    with gzip.open(_FOLDER / f"{name}.csv.gz", "rt", newline="") as file:
-        rows = csv.DictReader(file)
-        samples = [(datetime.fromisoformat(row["timestamp"]).timestamp(), float(row["value"])) for row in rows]
-    return TimeSeries.from_samples(samples, step=step)
+def read_trace(name: str) -> TimeSeries:
+    """The trace in the file NAME.csv.gz, at its own step; a missing sample is NaN."""
+    with gzip.open(_FOLDER / f"{name}.csv.gz", "rt", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    samples = [(datetime.fromisoformat(row["timestamp"]).timestamp(), float(row["value"] or "nan")) for row in rows]
+    return TimeSeries.from_samples(samples, step=int(samples[1][0] - samples[0][0]))
