@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from scaler.kinds import Kind, Unreadable, duration, quoted
@@ -11,7 +13,7 @@ from scaler.times import TIME_FORMS, parse_time
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["duration_argument", "listed", "moment", "typed"]
+__all__ = ["add_config_argument", "duration_argument", "listed", "moment", "typed"]
 
 T = TypeVar("T")
 
@@ -44,3 +46,15 @@ def moment(value: str) -> float:
         return parse_time(value)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{quoted(value)}: it must be {TIME_FORMS}") from error
+
+
+def add_config_argument(parser: argparse.ArgumentParser) -> None:
+    """The option of every command that reads the settings."""
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        default=os.environ.get("FORESAIL_CONFIG"),
+        help="the settings, a TOML file (default: $FORESAIL_CONFIG, or none); the environment (FORESAIL_...) overrides "
+        "it, the options of this command override both",
+    )

@@ -8,12 +8,12 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
 from scaler import __version__
+from scaler.cli.arguments import add_config_argument
 from scaler.edge.desk import TriggerDesk
 from scaler.edge.link import EngineLink
 from scaler.keda.server import KedaServer, Limits
@@ -58,18 +58,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="HOST[:PORT]",
         action="append",
         help="let triggers name this address although it is refused by default (loopback, link-local); repeatable",
-    )
-
-
-def add_config_argument(parser: argparse.ArgumentParser) -> None:
-    """The option that `serve` and `doctor` share."""
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        type=Path,
-        default=os.environ.get("FORESAIL_CONFIG"),
-        help="the settings, a TOML file (default: $FORESAIL_CONFIG, or none); the environment (FORESAIL_...) overrides "
-        "it, the options of this command override both",
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from forecasting.registry import default_registry
 from scaler.cli.arguments import listed, moment, typed
+from scaler.cli.history import add_history_arguments, read_history
 from scaler.cli.pool import cores
 from scaler.decision import DecisionPolicy
 from scaler.errors import InvalidSettings
@@ -18,7 +19,6 @@ from scaler.replay.hpa import SYNC_PERIOD
 from scaler.replay.keda import ScaledObjectSpec
 from scaler.replay.simulator import Workload
 from scaler.replay.study import POLICIES, Study, held_at
-from scaler.sources.csv import read_csv
 from scaler.times import iso
 from scaler.trigger.parse import SCHEMA
 
@@ -36,12 +36,7 @@ _SPAN = duration(maximum=DAY, bare=1)
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     defaults = SCHEMA.defaults
-    parser.add_argument(
-        "series",
-        type=Path,
-        metavar="SERIES.csv",
-        help="the load: a time (epoch seconds or ISO 8601) and a value a line",
-    )
+    add_history_arguments(parser)
     parser.add_argument(
         "--target", type=typed(number(minimum=0.001)), required=True, metavar="X", help="load that one pod carries"
     )
@@ -177,14 +172,14 @@ def train_end_of(arguments: argparse.Namespace, series: TimeSeries) -> int:
     return end
 
 
-def read_study(arguments: argparse.Namespace) -> tuple[Study, int]:
-    """The study that the arguments ask for, and the end of its learning part.
+def read_study(arguments: argparse.Namespace) -> tuple[str, Study, int]:
+    """The series' name, the study that the arguments ask for, and the end of its learning part.
 
     Raises:
         SourceError: The series cannot be read.
         InvalidSettings: The arguments do not fit each other or the series.
     """
-    series = read_csv(arguments.series)
+    name, series = read_history(arguments)
     if arguments.step is not None:
         try:
             series = held_at(series, arguments.step)
@@ -216,4 +211,5 @@ def read_study(arguments: argparse.Namespace) -> tuple[Study, int]:
         forecast_max_age=max(DecisionPolicy(threshold=1.0).forecast_max_age, 2.0 * series.step + delay),
     )
     start = train_end + series.step
-    return Study(series=series, start=start, workload=workload, decision=decision, metric_delay=int(delay)), train_end
+    study = Study(series=series, start=start, workload=workload, decision=decision, metric_delay=int(delay))
+    return name, study, train_end

@@ -38,7 +38,7 @@ _FORESAIL_HEADROOMS = (1.0, 1.1, 1.2, 1.3, 1.4)
 def run(arguments: argparse.Namespace) -> int:
     """Replays, and writes what was asked for."""
     started = time.perf_counter()
-    study, train_end = read_study(arguments)
+    name, study, train_end = read_study(arguments)
     asked = _asked(arguments)
     sweeps = arguments.sweep or arguments.html is not None  # the page shows the curves
     settings = _settings(asked, sweep=sweeps, alone=arguments.json)
@@ -58,12 +58,11 @@ def run(arguments: argparse.Namespace) -> int:
         runs = pool.map(run_setting, jobs, doing="replaying settings")
     if arguments.html is not None:
         calibration = _calibration(study, train_end, fits)
-        write_html(arguments.html, arguments.series.stem, study, asked, runs, fits, calibration)
+        write_html(arguments.html, name, study, asked, runs, fits, calibration)
     seconds = time.perf_counter() - started
     chosen = next(run for run in runs if run.setting == asked)
     if arguments.decisions is not None:
         write_decisions(arguments.decisions, chosen)
-    name = arguments.series.stem
     if arguments.json:
         print_json(name, chosen, runs if arguments.sweep else (), seconds=seconds)
     else:

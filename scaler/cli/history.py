@@ -1,0 +1,109 @@
+"""A history to learn from and to try things on: out of a CSV file, or straight from a source."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scaler.cli.arguments import add_config_argument, typed
+from scaler.errors import InvalidSettings, NoData
+from scaler.kinds import DAY, HOUR, duration, integer
+from scaler.settings import load_settings
+from scaler.sources.address import AddressPolicy
+from scaler.sources.base import SourceSpec
+from scaler.sources.csv import read_csv
+from scaler.sources.factory import SourcePool
+from scaler.words import duration as shown
+
+if TYPE_CHECKING:
+    import argparse
+
+    from forecasting.series import TimeSeries
+    from scaler.settings import Settings
+
+__all__ = ["add_history_arguments", "read_history"]
+
+_STEP = 60  # seconds, of what is asked of a source
+
+
+def add_history_arguments(parser: argparse.ArgumentParser) -> None:
+    """The file, or the source, its query and how far back."""
+    parser.add_argument(
+        "series",
+        type=Path,
+        nargs="?",
+        metavar="SERIES.csv",
+        help="the load: a time (epoch seconds or ISO 8601) and a value a line",
+    )
+    add = parser.add_argument_group("instead of a file").add_argument
+    add("--source", metavar="NAME|URL", help="a source of the settings, or a Prometheus server's address")
+    add("--query", metavar="PROMQL", help="a query with one result")
+    add("--since", type=typed(duration(minimum=HOUR, maximum=400 * DAY)), default=21 * DAY, metavar="TIME", help="21d")
+    add(
+        "--query-step",
+        type=typed(integer(minimum=1, maximum=int(HOUR))),
+        default=_STEP,
+        metavar="SECONDS",
+        help="default: 60",
+    )
+    add_config_argument(parser)
+
+
+def read_history(arguments: argparse.Namespace) -> tuple[str, TimeSeries]:
+    """The name of the history, and the history.
+
+    Raises:
+        InvalidSettings: Neither a file nor a source with a query is given, or both are.
+        SourceError: There is no history to be had.
+    """
+    if (arguments.series is None) == (arguments.source is None):
+        raise InvalidSettings(["either a file SERIES.csv or --source with --query must be given, not both"])
+    if arguments.series is not None:
+        return arguments.series.stem, read_csv(arguments.series)
+    if not arguments.query:
+        raise InvalidSettings(["--source needs a --query"])
+    settings = load_settings(
+        path=Path(arguments.config) if arguments.config else None, environ=os.environ, overrides={}
+    )
+    spec = _spec(arguments.source, settings)
+    end = int(time.time()) // arguments.query_step * arguments.query_step
+    series = asyncio.run(
+        _fetch(settings, spec, arguments.query, end=end, since=arguments.since, step=arguments.query_step)
+    )
+    if len(series) < 2:
+        raise NoData(f"{arguments.source}: the query {arguments.query} has no past within {shown(arguments.since)}")
+    return arguments.query, series
+
+
+def _spec(source: str, settings: Settings) -> SourceSpec:
+    if source in settings.sources:
+        return settings.sources[source]
+    if "://" in source:
+        # whoever may run this command may fetch from anywhere: the address counts as the operator's own word
+        return SourceSpec(kind="prometheus", address=source, name=source)
+    known = ", ".join(sorted(settings.sources)) or "none"
+    raise InvalidSettings([f"--source {source} is neither a source of the settings ({known}) nor a URL"])
+
+
+async def _fetch(settings: Settings, spec: SourceSpec, query: str, *, end: int, since: float, step: int) -> TimeSeries:
+    """The past of the query, without the time before its first sample."""
+    policy = AddressPolicy.parse(settings.allow_addresses, only_listed=settings.only_listed_addresses)
+    pool = SourcePool(policy=policy, max_bytes=settings.max_response_bytes, connections=settings.source_concurrency)
+    source = pool.open(spec)
+    try:
+        start = end - int(since) // step * step
+        return _trimmed(await source.range(query, start=start, end=end, step=step))
+    finally:
+        await source.close()
+        await pool.close()
+
+
+def _trimmed(series: TimeSeries) -> TimeSeries:
+    """Without missing samples at the front: a series that is younger than what was asked for."""
+    for n, value in enumerate(series.values.tolist()):
+        if value == value:  # noqa: PLR0124  # only NaN is not itself
+            return series.last(len(series) - n)
+    return series.first(0)
