@@ -29,7 +29,7 @@ run: setup ## the main job on the embedded default: a demo workload, the server,
 
 test: setup ## all tests, against a real Prometheus, gRPC channel and SQLite file
 	.ci/need prometheus chromium openssl
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses auto $(PYTEST_ARGS)
 
 check: lint types imports generated ## formatter, linter, types, import rules, generated code and pages
 
