@@ -121,7 +121,7 @@ class Autoscaler:
             else proposal(metric, usage, self._tolerance, replicas=replicas, pods=pods, ready=ready)
             for metric, usage in zip(spec.metrics, usages, strict=True)
         ]
-        proposed = combined(proposals, replicas)
+        proposed = proposals[0] if len(proposals) == 1 else combined(proposals, replicas)
         if proposed is None:  # nothing is remembered either: a long outage empties the window
             return Verdict(replicas, failed=True)
         verdict = self._normalised(now, proposed, replicas, self._recommendations)
