@@ -1,15 +1,15 @@
 """Where bands should be wide: residuals measured on a power scale, in units of the recent roughness.
 
-Load scatters more when it is high, and more for a while after it has scattered more. Ranking residuals after a
-monotone transform and division by a width known at the origin keeps the conformal promise (Lei et al.,
-"Distribution-free predictive inference for regression", JASA 113, 2018, section 5.2) and makes bands narrow where they
-can be. The power scale is that of Box and Cox, "An analysis of transformations", JRSS B 26, 1964. Which of a few
+Load scatters more when it is high, more for a while after it has scattered more, and more at some hours. Ranking
+residuals after a monotone transform and division by a width known at the origin keeps the conformal promise (Lei et
+al., "Distribution-free predictive inference for regression", JASA 113, 2018, section 5.2) and makes bands narrow where
+they can be. The power scale is that of Box and Cox, "An analysis of transformations", JRSS B 26, 1964. Which of a few
 such scales serves a series is decided by pinball loss on residuals not used for the bands.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +33,10 @@ _ROUGHNESSES = (0.0, 0.5, 1.0)
 _LEVELS = (0.5, 0.9, 0.95)
 # A scale must beat the plain one by this share of pinball loss.
 _MARGIN = 0.01
+_DAY = 86400
+# The scatter is told apart by so many parts of the day, each shrunk towards the whole by so many residuals.
+_PARTS = 12
+_PRIOR = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +47,13 @@ class Spread:
         power: They are differences of load to this power; 1: of the load itself.
         roughness: Exponent of the recent roughness that they are divided by; 0: not divided.
         usual: Mean roughness in training, on the power scale.
+        hours: How wide the bands are at each part of the day, relative to the mean; empty: alike.
     """
 
     power: float = 1.0
     roughness: float = 0.0
     usual: float = 1.0
+    hours: tuple[float, ...] = ()
 
     def forth(self, load: FloatArray) -> FloatArray:
         """Load on the power scale; monotone, so maxima stay maxima."""
@@ -59,8 +65,22 @@ class Spread:
 
     def width(self, windows: Windows) -> FloatArray | None:
         """The width of each origin's band relative to the others'; shape (N,). None: all the same."""
+        if self.hours:
+            return self._rough_width(windows) * self._hour_width(windows)
+        return None if self.roughness == 0.0 else self._rough_width(windows)
+
+    def _hour_width(self, windows: Windows) -> FloatArray:
+        """By the time of day, linear between the hours' centres."""
+        position = (windows.ends % _DAY) / _DAY * len(self.hours) - 0.5
+        low = np.floor(position).astype(np.int64)
+        share = position - low
+        width = np.array(self.hours)
+        n = width.size
+        return np.asarray(width[low % n] * (1 - share) + width[(low + 1) % n] * share)
+
+    def _rough_width(self, windows: Windows) -> FloatArray:
         if self.roughness == 0.0:
-            return None
+            return np.ones(len(windows))
         rough = _rough(self.forth(windows.values[:, -_RECENT - 1 :]))
         relative = np.clip(np.nan_to_num(rough / self.usual, nan=1.0, posinf=1e6), 0.0, 1e6)
         return np.asarray((relative + _FLOOR) ** self.roughness)
@@ -82,6 +102,9 @@ def calibrated(parts: list[tuple[Windows, FloatArray, FloatArray]], *, plain: bo
             other = _loss(spread, parts, actual, paths)
             if other < loss:
                 best, loss = spread, other
+        hourly = _with_hours(best, parts, actual, paths)
+        if hourly is not None and _loss(hourly, parts, actual, paths) < loss * (1 - 2 * _MARGIN):
+            best = hourly
     return best, Bands.of(best.forth(actual), best.forth(paths), _widths(best, parts))
 
 
@@ -95,6 +118,29 @@ def _candidates(parts: list[tuple[Windows, FloatArray, FloatArray]]) -> Iterator
                 yield scale
             elif roughness > 0.0 and 0.0 < usual < 1e50:
                 yield Spread(power=power, roughness=roughness, usual=usual)
+
+
+def _with_hours(
+    spread: Spread, parts: list[tuple[Windows, FloatArray, FloatArray]], actual: FloatArray, paths: FloatArray
+) -> Spread | None:
+    """The same with the scatter of each time of day, if three days of residuals are there to tell."""
+    ends = np.concatenate([part[0].ends for part in parts])
+    if ends[-1] - ends[0] < 3 * _DAY:
+        return None
+    width = _widths(spread, parts)
+    residuals = np.abs(spread.forth(actual) - spread.forth(paths))
+    if width is not None:
+        residuals = residuals / width[:, None]
+    known = ~np.isnan(residuals)
+    each = np.where(known, residuals, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    hour = (ends % _DAY) * _PARTS // _DAY
+    mean = float(each.mean())
+    if not 0 < mean < 1e50:
+        return None
+    count = np.bincount(hour, minlength=_PARTS)
+    sums = np.bincount(hour, weights=each, minlength=_PARTS)
+    shrunk = (sums + _PRIOR * mean) / (count + _PRIOR) / mean
+    return replace(spread, hours=tuple(float(max(value, 0.2)) for value in shrunk))
 
 
 def _widths(spread: Spread, parts: list[tuple[Windows, FloatArray, FloatArray]]) -> FloatArray | None:

@@ -58,3 +58,24 @@ def test_the_scale_is_chosen_by_what_serves() -> None:
     assert bands.count == n
     spread, _ = calibrated([(windows, counts, paths)], plain=True)
     assert spread == Spread()
+
+
+def test_hours_that_scatter_more_get_wider_bands() -> None:
+    random = np.random.default_rng(0)
+    n = 5 * 288
+    origins = np.arange(n)
+    night = origins % 288 < 144
+    noise = random.normal(0, 1, (n, 3)) * np.where(night, 1.0, 10.0)[:, None]
+    windows = Windows.at(TimeSeries(0, 300, np.full(n, 100.0)), origins, 2)
+    spread, bands = calibrated([(windows, 100 + noise, np.full((n, 3), 100.0))], plain=False)
+    assert len(spread.hours) == 12
+    width = spread.width(windows)
+    assert width is not None
+    values, _ = bands.apply(spread.forth(np.full((n, 3), 100.0)), (0.9,), width)
+    upper = spread.back(values)[:, 0, 0] - 100
+    # a tenth in truth; an hour's residuals are drawn towards the whole
+    assert 0.1 < upper[72] / upper[216] < 0.25
+    covered = noise[:, 0] <= upper
+    assert np.mean(covered) == pytest.approx(0.9, abs=0.01)
+    # with bands alike all day it would be 1.0 by night and 0.8 by day
+    assert np.mean(covered[~night]) > 0.83
