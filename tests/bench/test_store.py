@@ -33,12 +33,12 @@ def test_a_minute_of_a_fleet(tmp_path: Path) -> None:
         store.append(batch)
         wall.append(time.perf_counter() - began)
         cpu.append(time.process_time() - used)
-    print(f"\nappend to {SERIES} series: {np.median(wall):.2f} s, CPU {np.median(cpu):.2f} s (median of {MINUTES})")  # a measurement
+    print(f"\nappend to {SERIES} series: {np.median(wall):.2f} s, CPU {np.median(cpu):.2f} s (median of {MINUTES})")
 
     store.append([("five weeks", TimeSeries(START, 60, np.random.default_rng(1).random(50_400)))])
     for days in (7, 35):
         began = time.perf_counter()
         history = store.history("five weeks", step=60, since=START + 60 * 1440 * (35 - days))
-        print(f"history of {days} days: {1000 * (time.perf_counter() - began):.1f} ms")  # a measurement
+        print(f"history of {days} days: {1000 * (time.perf_counter() - began):.1f} ms")
         assert history.known == days * 1440
     store.close()
