@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union
 
 from forecasting.errors import DuplicateForecaster, InvalidParameter, UnknownForecaster
 from forecasting.models.arima import Arima
+from forecasting.models.boosted import Boosted
 from forecasting.models.ets import Ets
 from forecasting.models.naive import Naive
 from forecasting.models.seasonal_naive import SeasonalNaive
@@ -27,7 +28,7 @@ __all__ = ["BUILT_IN", "ENTRY_POINT_GROUP", "BrokenPlugin", "Parameter", "Regist
 
 ENTRY_POINT_GROUP = "foresail.forecasters"
 
-BUILT_IN: tuple[type[Forecaster], ...] = (Naive, SeasonalNaive, Ets, Arima, SeasonalProfile)
+BUILT_IN: tuple[type[Forecaster], ...] = (Naive, SeasonalNaive, Ets, Arima, SeasonalProfile, Boosted)
 
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")

@@ -1,0 +1,175 @@
+"""Gradient-boosted quantiles on scale-free features: the part that local and fleet models share.
+
+Source: Koenker and Bassett, "Regression quantiles", Econometrica 46, 1978, boosted as in Friedman, "Greedy
+function approximation: a gradient boosting machine", Annals of Statistics 29, 2001, by LightGBM (Ke et al.,
+NeurIPS 2017). LightGBM is needed to fit, never to predict: what is kept are our own tables of trees.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecasting.errors import FitFailed
+from forecasting.trees import TreeEnsemble
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from forecasting.features.rolling import Float32Array
+    from forecasting.features.scalefree import Kind, Past
+    from forecasting.series import FloatArray
+    from forecasting.windows import IntArray
+
+__all__ = ["KINDS", "LEVELS", "Growth", "Sample", "anchors", "fit_quantiles", "sample"]
+
+KINDS: tuple[Kind, ...] = ("value", "peak")
+# Quantile levels that are learned; others are interpolated and calibrated.
+LEVELS = (0.5, 0.9, 0.97)
+_ANCHOR_MINUTES = (1, 3, 5, 10, 15, 30, 60, 120, 240, 480, 1440)
+_MAX_ANCHORS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """How trees are grown.
+
+    Attributes:
+        trees: How many.
+        leaves: Leaves of each, at most `forecasting.trees.MAX_LEAVES`.
+        learning_rate: Share of each tree that is added.
+        rows: Training rows used at most.
+        min_rows: Rows in a leaf at least.
+        features: Share of the features that each tree may use.
+    """
+
+    trees: int
+    leaves: int
+    learning_rate: float
+    rows: int
+    min_rows: int
+    features: float = 0.4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Training rows: features of past origins and what came.
+
+    Attributes:
+        x: Features; shape (N, F).
+        standard: The same, standardised.
+        spread: See `Rows`; shape (N,).
+        level: Log level; shape (N,).
+        y: Log-ratio that came; shape (N,).
+        anchor: Index of the row's horizon among the anchors; shape (N,).
+    """
+
+    x: Float32Array
+    standard: Float32Array
+    spread: Float32Array
+    level: Float32Array
+    y: Float32Array
+    anchor: IntArray
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def weight(self) -> Float32Array:
+        """Errors count with the root of the level: between relative and absolute ones."""
+        return np.asarray(np.exp(0.5 * self.level))
+
+
+def anchors(step: int, horizon: int) -> tuple[int, ...]:
+    """Horizons in steps at which models are trained and asked: those between are interpolated."""
+    wanted = {min(horizon, max(1, round(minutes * 60 / step))) for minutes in _ANCHOR_MINUTES} | {1, horizon}
+    out = sorted(h for h in wanted if h <= horizon)
+    while len(out) > _MAX_ANCHORS:  # drop the one nearest to its neighbours, in ratio
+        gaps = [math.log(out[i + 1] / out[i - 1]) for i in range(1, len(out) - 1)]
+        del out[1 + int(np.argmin(gaps))]
+    return tuple(out)
+
+
+def sample(past: Past, kind: Kind, horizons: Sequence[int], *, first: int, end: int, rows: int) -> Sample:
+    """Training rows with origins in [first, end) whose outcome is known before `end`, evenly spaced.
+
+    Args:
+        past: Prepared series.
+        kind: What to explain.
+        horizons: Anchors; each gets an equal share of the rows.
+        first: First origin.
+        end: Positions from here on are not looked at.
+        rows: Rows wanted in all.
+    """
+    parts = []
+    each = max(1, rows // len(horizons))
+    for i, horizon in enumerate(horizons):
+        y = past.target(horizon, kind)
+        origins = np.arange(first, max(first, end - horizon), dtype=np.int64)
+        origins = origins[~np.isnan(y[origins])]
+        if len(origins) > each:  # anchors take turns, so that together they see more origins
+            origins = origins[
+                (np.arange(each) * len(origins) + i * len(origins) // len(horizons)) // each % len(origins)
+            ]
+            origins.sort()
+        taken = past.rows(origins, [(horizon, kind)])
+        parts.append(
+            Sample(taken.x, taken.standardised(), taken.spread, taken.level, y[origins], np.full(len(origins), i))
+        )
+    return Sample(*(np.concatenate([getattr(p, name) for p in parts]) for name in Sample.__slots__))
+
+
+def fit_quantiles(
+    x: Float32Array,
+    y: NDArray[np.floating],
+    weight: NDArray[np.floating],
+    *,
+    growth: Growth,
+    start: FloatArray | None = None,
+) -> tuple[TreeEnsemble, ...]:
+    """One ensemble for each of LEVELS.
+
+    Args:
+        x: Features; shape (N, F).
+        y: Targets; shape (N,).
+        weight: Non-negative; shape (N,).
+        growth: How trees are grown.
+        start: What is predicted already, by level: trees explain the rest; shape (N, len(LEVELS)).
+
+    Raises:
+        FitFailed: LightGBM cannot be loaded.
+    """
+    try:
+        import lightgbm  # noqa: PLC0415  # heavy, and needed by processes that fit alone
+    except (ImportError, OSError) as error:  # OSError: its shared library, or libgomp, is not there
+        raise FitFailed(
+            f"growing trees needs LightGBM (and the system's libgomp1), which does not load: {error}"
+        ) from error
+    settings = {
+        "objective": "quantile",
+        "num_leaves": growth.leaves,
+        "learning_rate": growth.learning_rate,
+        "min_data_in_leaf": growth.min_rows,
+        "feature_fraction": growth.features,
+        "bagging_fraction": 0.7,
+        "bagging_freq": 1,
+        "lambda_l2": 1.0,
+        "max_bin": 63,
+        "num_threads": 1,
+        "deterministic": True,
+        "force_row_wise": True,
+        "seed": 1,
+        "verbosity": -1,
+    }
+    data = lightgbm.Dataset(x, label=y, weight=weight / np.mean(weight), params=settings, free_raw_data=False)
+    out = []
+    for i, level in enumerate(LEVELS):
+        data.set_init_score(None if start is None else np.ascontiguousarray(start[:, i]))
+        model = lightgbm.train({**settings, "alpha": level}, data, num_boost_round=growth.trees)
+        out.append(TreeEnsemble.of(model.dump_model()["tree_info"]))
+    return tuple(out)

@@ -1,0 +1,153 @@
+"""Rolling statistics that give a position the same number whatever lies before its window.
+
+The last digits of a cumulative sum of floats depend on where it began, so a backtest over a long series and a
+server holding the latest days would disagree. Here values are rounded to multiples of a power of two that is
+coarse enough for double precision to add two weeks of them without rounding, so they agree.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from forecasting.series import FloatArray
+    from forecasting.windows import IntArray
+
+__all__ = ["Float32Array", "Track", "filled_forward", "ratio", "rolling_maximum", "shifted"]
+
+Float32Array = NDArray[np.float32]
+_Float = TypeVar("_Float", bound=np.floating[Any])
+
+
+class Track:
+    """Rows of numbers over time, and their windows' statistics, at a few positions or at all.
+
+    A few windows are looked at one by one; for many, cumulative sums and rolling maxima are made once. Both ways
+    give the same numbers. Positions have shape (A, ...), or (1, ...) where they are the same for every row;
+    results have shape (A, ...).
+
+    Args:
+        values: Unknown ones NaN; shape (A, n).
+        resolution: Sums are of the values rounded to multiples of 1 / resolution; |value| x resolution must stay
+            below 2 ** 37, or 2 ** 18 where squares are wanted, for sums to be exact.
+    """
+
+    def __init__(self, values: Float32Array, resolution: float) -> None:
+        self.values = values
+        self._resolution = resolution
+        self._highest: dict[int, Float32Array] = {}
+
+    def at(self, positions: IntArray) -> Float32Array:
+        """The values there; NaN before the start."""
+        found = self._pick(self.values, np.maximum(positions, 0))
+        found[np.broadcast_to(positions < 0, found.shape)] = np.nan
+        return found
+
+    def mean(self, ends: IntArray, width: int) -> FloatArray:
+        """Mean of what is known in the `width` positions up to each of `ends`; NaN where nothing is."""
+        total, _, count = self.sums(ends, width)
+        return ratio(total, count)
+
+    def sums(self, ends: IntArray, width: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Sum, sum of squares and number of what is known in each window."""
+        n = self.values.shape[1]
+        if self._few(ends, width):
+            found = self._rounded(self._window(ends, width))
+            missing = np.isnan(found)
+            found[missing] = 0.0
+            count = width - missing.sum(axis=-1, dtype=np.float64)
+            return found.sum(axis=-1), np.square(found).sum(axis=-1), count
+        stop = np.minimum(np.maximum(ends + 1, 0), n)
+        begin = np.minimum(np.maximum(ends + 1 - width, 0), n)
+        total, squares, count = (self._pick(t, stop) - self._pick(t, begin) for t in self._cumulative)
+        return total, squares, count
+
+    def highest(self, ends: IntArray, width: int) -> Float32Array:
+        """Maximum of what is known in the `width` positions up to each of `ends`; NaN where nothing is."""
+        if self._few(ends, width):
+            return np.asarray(np.fmax.reduce(self._window(ends, width), axis=-1))
+        if width not in self._highest:
+            self._highest[width] = rolling_maximum(self.values, width)
+        n = self.values.shape[1]
+        found = self._pick(self._highest[width], np.minimum(np.maximum(ends, 0), n - 1))
+        found[np.broadcast_to((ends < 0) | (ends >= n), found.shape)] = np.nan
+        return found
+
+    def _few(self, ends: IntArray, width: int) -> bool:
+        return ends.size * width < self.values.size // 2
+
+    def _pick(self, track: NDArray[_Float], positions: IntArray) -> NDArray[_Float]:
+        if len(positions) == 1:
+            return track[:, positions[0]]
+        return track[np.arange(len(track)).reshape(-1, *(1,) * (positions.ndim - 1)), positions]
+
+    def _window(self, ends: IntArray, width: int) -> Float32Array:
+        positions = ends[..., None] + np.arange(1 - width, 1)
+        n = self.values.shape[1]
+        found = self._pick(self.values, np.minimum(np.maximum(positions, 0), n - 1))
+        outside = (positions < 0) | (positions >= n)
+        if outside.any():
+            found[np.broadcast_to(outside, found.shape)] = np.nan
+        return found
+
+    def _rounded(self, values: Float32Array) -> FloatArray:
+        scaled = values.astype(np.float64)
+        scaled *= self._resolution
+        np.rint(scaled, out=scaled)
+        scaled /= self._resolution
+        return scaled
+
+    @cached_property
+    def _cumulative(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        found = self._rounded(self.values)
+        known = ~np.isnan(found)
+        found[~known] = 0.0
+        rows, n = found.shape
+        out = tuple(np.zeros((rows, n + 1)) for _ in range(3))
+        for track, part in zip(out, (found, found * found, known), strict=True):
+            np.cumsum(part, axis=1, out=track[:, 1:])
+        return out[0], out[1], out[2]
+
+
+def rolling_maximum(values: Float32Array, width: int) -> Float32Array:
+    """Maximum of the latest `width` samples at every position, fewer at the start; NaN where all are unknown.
+
+    By doubling: log2(width) passes whatever the width.
+    """
+    highest, reach = np.where(np.isnan(values), np.float32(-np.inf), values), 1
+    while reach < min(width, values.shape[-1]):
+        by = min(reach, width - reach)
+        longer = highest.copy()
+        np.maximum(highest[..., by:], highest[..., :-by], out=longer[..., by:])
+        highest, reach = longer, reach + by
+    highest[np.isneginf(highest)] = np.nan
+    return highest
+
+
+def ratio(total: FloatArray, count: FloatArray) -> FloatArray:
+    """Total over count; NaN where the count is 0."""
+    out = np.full(total.shape, np.nan)
+    np.divide(total, count, out=out, where=count > 0)
+    return out
+
+
+def shifted(values: Float32Array, by: int) -> Float32Array:
+    """The values `by` positions later, NaN where there are none."""
+    out = np.full_like(values, np.nan)
+    out[: max(0, len(values) - by)] = values[by:]
+    return out
+
+
+def filled_forward(values: FloatArray, limit: int) -> FloatArray:
+    """Missing samples take the last known one, at most `limit` steps on."""
+    missing = np.isnan(values)
+    if not missing.any():
+        return values
+    positions = np.arange(len(values))
+    known = np.maximum.accumulate(np.where(missing, -1, positions))
+    usable = (known >= 0) & (positions - known <= limit)
+    return np.asarray(np.where(usable, values[np.maximum(known, 0)], np.nan))

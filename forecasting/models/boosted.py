@@ -1,0 +1,290 @@
+"""Gradient-boosted quantiles of the coming values and of the coming peak, on scale-free features.
+
+Two experts in a log-space mean: trees grown on this series alone, and trees grown on top of a fleet model's
+answer. The latest part of the history is kept from them and recalibrates their mean, horizon by horizon,
+because boosted quantiles cover too little. See `forecasting.boosting` for sources, `forecasting.fleet` for the
+fleet model. History: a quarter of a day; below two days the fleet model answers alone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from forecasting.batch import ForecastBatch
+from forecasting.boosting import KINDS, LEVELS, Growth, Sample, anchors, fit_quantiles, sample
+from forecasting.calibration import GRID, conformal_quantiles, level_weights
+from forecasting.errors import InsufficientHistory, InvalidSeries
+from forecasting.features.scalefree import FLOOR, Kind, Past, Scale
+from forecasting.fleet import PRETRAINED, known_fleet
+from forecasting.forecast import checked_levels, rearranged
+from forecasting.prepare.seasons import find_seasons
+from forecasting.quantiles import at_depth, depth, depths_of
+from forecasting.serialise import stored_as
+from forecasting.series import FloatArray, TimeSeries
+from forecasting.trees import TreeEnsemble  # msgspec reads the annotations of FittedBoosted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from forecasting.features.scalefree import Rows
+    from forecasting.forecast import Forecast
+    from forecasting.windows import IntArray
+
+__all__ = ["Boosted", "FittedBoosted"]
+
+_DEPTHS = depth(LEVELS)
+_OWN = Growth(trees=70, leaves=8, learning_rate=0.11, rows=8000, min_rows=30, features=0.25)
+_FURTHER = Growth(trees=40, leaves=8, learning_rate=0.11, rows=8000, min_rows=30, features=0.25)
+# Trees of the series' own need two days at least, and enough rows.
+_LOCAL_DAYS = 2.0
+# Share of the history kept for calibration, and its bounds in days.
+_HELD_SHARE, _HELD_DAYS = 0.2, (0.75, 3.0)
+_CALIBRATION_ROWS = 1500
+# Origins handled at once: bounds the memory of a batch.
+_CHUNK = 4096
+
+
+@stored_as("boosted/1")
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedBoosted:
+    """Trees, and at which depths among their quantiles the outcomes lay.
+
+    Attributes:
+        step: Seconds between samples, of the series fitted.
+        unit: Loads are divided by it.
+        period: See `forecasting.features.scalefree.Scale`.
+        horizons: Anchors, in steps.
+        fleet: Name of the fleet model, see `forecasting.fleet.known_fleet`.
+        own: Ensembles grown on this series alone; for each of KINDS, for each of LEVELS. None for young series.
+        further: Ensembles grown on top of the fleet's answer, likewise.
+        sizes: What `own` predicts is in units of, by horizon; shape (KINDS, anchors).
+        depths: Calibrated depths; shape (KINDS, GRID, anchors).
+        ceiling: Highest load seen in training, in units.
+    """
+
+    step: int
+    unit: float
+    period: int
+    horizons: tuple[int, ...]
+    fleet: str
+    own: tuple[tuple[TreeEnsemble, ...], ...]
+    further: tuple[tuple[TreeEnsemble, ...], ...]
+    sizes: FloatArray
+    depths: FloatArray
+    ceiling: float
+
+    @property
+    def context_length(self) -> int:
+        """Two weeks and a little."""
+        return Past.reach(self.step, self.horizons[-1])
+
+    def predict(self, context: TimeSeries, *, horizon: int, levels: Sequence[float]) -> Forecast:
+        """See `forecasting.forecaster.FittedForecaster.predict`."""
+        seen = context.last(self.context_length)
+        batch = self.predict_many(seen, np.array([len(seen) - 1]), horizon=horizon, levels=levels)
+        if not batch.known[0]:
+            raise InsufficientHistory("a forecast", have=seen.known, need=1)
+        return batch.forecast(0)
+
+    def predict_many(
+        self, series: TimeSeries, origins: IntArray, *, horizon: int, levels: Sequence[float]
+    ) -> ForecastBatch:
+        """Forecasts from each of these positions of the series; see `forecasting.batch.PredictsMany`."""
+        levels = checked_levels(levels)
+        if series.step != self.step:
+            raise InvalidSeries(
+                f"the context's step is {series.step} s, but the forecaster was fitted on a step of {self.step} s"
+            )
+        if horizon < 1:
+            raise InvalidSeries(f"horizon must be 1 step or more, not {horizon}")
+        origins = np.asarray(origins, dtype=np.int64)
+        values = np.full((len(origins), len(levels), horizon), np.nan)
+        peak = values.copy()
+        for first in range(0, len(origins) if len(series) else 0, _CHUNK):
+            some = origins[first : first + _CHUNK]
+            begin = max(0, int(some.min()) + 1 - self.context_length)
+            seen = series.first(int(some.max()) + 1).last(int(some.max()) + 1 - begin)
+            found = self._quantiles(seen, some - begin, horizon, levels)
+            values[first : first + _CHUNK], peak[first : first + _CHUNK] = found
+        return ForecastBatch(series.start + series.step * origins, series.step, levels, values, peak)
+
+    def _quantiles(
+        self, seen: TimeSeries, origins: IntArray, horizon: int, levels: tuple[float, ...]
+    ) -> tuple[FloatArray, FloatArray]:
+        """Quantiles of values and peaks; each (N, levels, horizon), NaN where nothing is known."""
+        asked = [h for h in self.horizons if h < horizon] + [horizon]
+        past = Past(seen, Scale(self.unit, self.period))
+        known = np.flatnonzero(~np.isnan(past.level[origins]))
+        out = np.full((2, len(origins), len(levels), horizon), np.nan)
+        if not known.size:
+            return out[0], out[1]
+        weights = level_weights(levels)
+        steps = np.log(np.arange(1, horizon + 1, dtype=np.float64))
+        rows = past.rows(origins[known], [(h, kind) for kind in KINDS for h in asked])
+        half = len(asked) * len(known)
+        for i in range(len(KINDS)):
+            size = np.repeat(_between(self.sizes[i], self.horizons, asked), len(known))
+            knots = _mixed(
+                KINDS[i], rows.part(i * half, half), self.fleet, self.own[i : i + 1], self.further[i : i + 1], size
+            ).reshape(len(asked), len(known), -1)
+            calibrated = np.stack([_between(row, self.horizons, asked) for row in weights @ self.depths[i]])
+            at = np.stack([at_depth(knots[a], _DEPTHS, calibrated[:, a]) for a in range(len(asked))])
+            out[i, known] = _filled(at, np.log(asked), steps)
+        out[0], out[1] = _coherent(out[0], out[1])
+        level = past.level[origins].astype(np.float64)
+        with np.errstate(over="ignore", under="ignore"):
+            load = np.exp(np.minimum(out + level[None, :, None, None], 700.0)) - FLOOR
+            # no further beyond the highest load that was seen than a flash crowd goes
+            limit = 4.0 * np.maximum(self.ceiling, np.exp(level) - FLOOR)[None, :, None, None]
+            load = np.clip(load, 0.0, limit) * self.unit
+        load[:, known] = np.stack(rearranged(*np.minimum(load[:, known], np.finfo(np.float64).max / 2)))
+        return load[0], load[1]
+
+
+def _mixed(
+    kind: Kind,
+    rows: Rows | Sample,
+    fleet: str,
+    own: tuple[tuple[TreeEnsemble, ...], ...],
+    further: tuple[tuple[TreeEnsemble, ...], ...],
+    size: FloatArray,
+) -> FloatArray:
+    """Log-ratio at LEVELS before calibration; shape (N, LEVELS).
+
+    The fleet's quantiles, or the mean of the local ones and of the fleet's as this series corrects them.
+    """
+    spread = rows.spread[:, None].astype(np.float64)
+    answer = known_fleet(fleet).predict(kind, rows)
+    if not own:
+        return np.sort(answer * spread, axis=1)
+    standard = rows.standard if isinstance(rows, Sample) else rows.standardised()
+    corrected = answer + np.stack([ensemble.predict(standard) for ensemble in further[0]], axis=1)
+    local = np.stack([ensemble.predict(rows.x) for ensemble in own[0]], axis=1) * size[:, None]
+    return np.asarray((np.sort(local, axis=1) + np.sort(corrected * spread, axis=1)) / 2)
+
+
+def _coherent(values: FloatArray, peak: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Peaks non-decreasing in horizon, and values not above them, without a bias to either side."""
+    up = np.maximum.accumulate(peak, axis=2)
+    down = np.minimum.accumulate(peak[:, :, ::-1], axis=2)[:, :, ::-1]
+    peak = (up + down) / 2
+    return np.minimum(values, peak), peak
+
+
+def _between(row: FloatArray, anchors_: Sequence[int], asked: Sequence[int]) -> FloatArray:
+    """A row given at the anchors, at the horizons asked for; held beyond the last."""
+    return np.interp(np.log(asked), np.log(anchors_), row)
+
+
+def _filled(at: FloatArray, asked: FloatArray, steps: FloatArray) -> FloatArray:
+    """From the horizons asked to all; (asked, N, levels) to (N, levels, horizon), linear in log horizon."""
+    right = np.clip(np.searchsorted(asked, steps), 1, max(1, len(asked) - 1))
+    if len(asked) == 1:
+        return np.repeat(at[0][:, :, None], len(steps), axis=2)
+    share = np.clip((steps - asked[right - 1]) / (asked[right] - asked[right - 1]), 0.0, 1.0)
+    return np.asarray(np.moveaxis(at[right - 1] * (1 - share)[:, None, None] + at[right] * share[:, None, None], 0, 2))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boosted:
+    """Gradient-boosted quantiles, local and fleet-wide.
+
+    Attributes:
+        fleet: The fleet model built on: `pretrained`, or the digest of one known to the process.
+    """
+
+    fleet: str = PRETRAINED
+
+    name: ClassVar[str] = "boosted"
+
+    def min_history(self, step: int) -> int:
+        """A quarter of a day, 40 samples at least."""
+        return max(40, 21600 // step)
+
+    def fit(self, series: TimeSeries, *, horizon: int, levels: Sequence[float]) -> FittedBoosted:
+        """Grows trees on the past, and calibrates on its latest part."""
+        del levels  # learned at LEVELS, calibrated on a grid that serves all
+        need = self.min_history(series.step)
+        if series.known < need:
+            raise InsufficientHistory(self.name, have=series.known, need=need)
+        scale = Scale.of(series.values)
+        scale = Scale(scale.unit, _period(series))
+        past = Past(series, scale)
+        horizons = anchors(series.step, max(1, horizon))
+        n, day = len(series), 86400 / series.step
+        held = int(np.clip(_HELD_SHARE * n, _HELD_DAYS[0] * day, _HELD_DAYS[1] * day))
+        local = series.known >= _LOCAL_DAYS * day
+        cut = n - held if local else min(n // 3, int(day // 4))
+        own, further, depths = [], [], []
+        sizes = np.ones((len(KINDS), len(horizons)))
+        for i, kind in enumerate(KINDS):
+            if local:
+                train = sample(past, kind, horizons, first=int(day // 2), end=cut, rows=_OWN.rows)
+                sizes[i] = _sizes(train, len(horizons))
+                one, two = _grown(kind, train, self.fleet, sizes[i])
+                own.append(one)
+                further.append(two)
+            after = sample(past, kind, horizons, first=cut, end=n, rows=_CALIBRATION_ROWS * len(horizons))
+            size = sizes[i][after.anchor]
+            knots = _mixed(kind, after, self.fleet, tuple(own[-1:]), tuple(further[-1:]), size)
+            depths.append(_calibrated(after, knots, len(horizons)))
+        return FittedBoosted(
+            step=series.step,
+            unit=scale.unit,
+            period=scale.period,
+            horizons=horizons,
+            fleet=self.fleet,
+            own=tuple(own),
+            further=tuple(further),
+            sizes=sizes,
+            depths=np.stack(depths),
+            ceiling=_ceiling(series.values, scale.unit),
+        )
+
+
+def _ceiling(values: FloatArray, unit: float) -> float:
+    with np.errstate(over="ignore", under="ignore"):
+        return float(min(np.nanmax(values) / unit, 1e100))
+
+
+def _grown(
+    kind: Kind, train: Sample, fleet: str, sizes: FloatArray
+) -> tuple[tuple[TreeEnsemble, ...], tuple[TreeEnsemble, ...]]:
+    size = sizes[train.anchor].astype(np.float32)
+    own = fit_quantiles(train.x, train.y / size, train.weight, growth=_OWN)
+    start = known_fleet(fleet).predict(kind, train)
+    weight = train.weight * train.spread / size
+    further = fit_quantiles(train.standard, train.y / train.spread, weight, growth=_FURTHER, start=start)
+    return own, further
+
+
+def _sizes(train: Sample, count: int) -> FloatArray:
+    """Root mean square of the targets, by anchor: trees see them divided by it, so that all horizons count."""
+    out = [float(np.sqrt(np.mean(np.square(train.y[train.anchor == i], dtype=np.float64)))) for i in range(count)]
+    return np.maximum(out, 1e-3)
+
+
+def _calibrated(after: Sample, knots: FloatArray, count: int) -> FloatArray:
+    """Depths to ask for at GRID's levels, by anchor; shape (GRID, anchors)."""
+    found = depths_of(after.y.astype(np.float64), knots, _DEPTHS)
+    plain = depth(GRID)
+    out = np.tile(plain[:, None], (1, count))
+    for i in range(count):
+        mine = found[after.anchor == i]
+        conformal = conformal_quantiles(mine[:, None], GRID)[:, 0]
+        if not np.isnan(conformal).any():
+            out[:, i] = conformal
+    return out.astype(np.float32).astype(np.float64)
+
+
+def _period(series: TimeSeries) -> int:
+    """The strongest season that the calendar does not explain, within a week; 0 if there is none."""
+    day = 86400 // series.step
+    for season in find_seasons(series):
+        if math.gcd(season.length, day) != day and season.length <= 7 * day:
+            return season.length
+    return 0

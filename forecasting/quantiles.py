@@ -1,0 +1,70 @@
+"""Between quantile levels that were learned and those asked for: interpolation, tails, and recalibration.
+
+A level's *depth* is the Laplace distribution's quantile: linear interpolation in it, and beyond the last level,
+gives exponential tails. Quantiles that a model learned are recalibrated by the depths at which what came
+was found among them (probability integral transforms: Kuleshov, Fenner and Ermon, "Accurate uncertainties for deep
+learning using calibrated regression", ICML 2018; with the finite-sample ranks of Chernozhukov, Wüthrich and
+Zhu, "Distributional conformal prediction", PNAS 118, 2021).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from forecasting.series import FloatArray
+
+__all__ = ["at_depth", "depth", "depths_of"]
+
+# Neighbouring quantiles lie at least so far apart in each unit of depth, in log-ratio: a band never vanishes.
+_LEAST_SLOPE = 1e-4
+
+
+def depth(level: FloatArray | Sequence[float] | float) -> FloatArray:
+    """0 at the median, -log(2 (1 - level)) above, mirrored below."""
+    level = np.asarray(level, dtype=np.float64)
+    return np.asarray(np.log(2 * np.minimum(level, 0.5)) - np.log(2 * np.minimum(1 - level, 0.5)))
+
+
+def _ordered(knots: FloatArray, at: FloatArray) -> FloatArray:
+    """Quantiles in order, no two the same; shape as given, (N, L)."""
+    slack = _LEAST_SLOPE * at
+    return np.asarray(np.sort(knots, axis=1) + slack)
+
+
+def at_depth(knots: FloatArray, at: FloatArray, wanted: FloatArray) -> FloatArray:
+    """Quantiles at these depths.
+
+    Args:
+        knots: Learned quantiles; shape (N, L), L 2 or more.
+        at: Their depths, increasing from 0; shape (L,).
+        wanted: Depths; shape (P,) or (N, P). Below 0 the slope next to the median continues.
+
+    Returns:
+        Shape (N, P).
+    """
+    knots = _ordered(knots, at)
+    wanted = np.broadcast_to(wanted, (len(knots), wanted.shape[-1]))
+    slopes = np.diff(knots, axis=1) / np.diff(at)
+    out = knots[:, :1] + slopes[:, :1] * np.minimum(wanted, at[1])
+    for i in range(1, len(at) - 1):
+        reach = np.maximum(wanted - at[i], 0.0)
+        if i < len(at) - 2:
+            reach = np.minimum(reach, at[i + 1] - at[i])
+        out = out + slopes[:, i : i + 1] * reach
+    return np.asarray(out)
+
+
+def depths_of(came: FloatArray, knots: FloatArray, at: FloatArray) -> FloatArray:
+    """The depth at which each outcome lies among its quantiles: the inverse of `at_depth`; shape (N,)."""
+    knots = _ordered(knots, at)
+    slopes = np.diff(knots, axis=1) / np.diff(at)
+    below = (came - knots[:, 0]) / slopes[:, 0]
+    out = np.where(came < knots[:, 1], below, at[1] + (came - knots[:, 1]) / slopes[:, min(1, slopes.shape[1] - 1)])
+    for i in range(2, len(at) - 1):
+        out = np.where(came >= knots[:, i], at[i] + (came - knots[:, i]) / slopes[:, i], out)
+    return np.asarray(out)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from forecasting.features.scalefree import FLOOR, MISSING, Kind, Past, Scale
+from forecasting.series import TimeSeries
+
+ASKS: list[tuple[int, Kind]] = [(1, "value"), (10, "peak"), (60, "value"), (60, "peak")]
+START = 1_700_006_400
+
+
+def series(n: int, *, step: int = 60, gaps: float = 0.01) -> TimeSeries:
+    random = np.random.default_rng(3)
+    day = step * np.arange(n) / 86400
+    values = 50 + 30 * np.sin(2 * np.pi * day) + random.gamma(2, 3, n)
+    values[random.random(n) < gaps] = np.nan
+    return TimeSeries(START, step, values)
+
+
+@pytest.mark.parametrize("step", [60, 300])
+def test_features_use_nothing_after_the_origin(step: int) -> None:
+    past = series(4 * 86400 // step, step=step)
+    origins = np.arange(len(past) - 200, len(past) - 100)
+    altered = past.values.copy()
+    altered[origins[-1] + 1 :] = 1e6
+    scale = Scale.of(past.values)
+    plain = Past(past, scale).rows(origins, ASKS)
+    other = Past(TimeSeries(past.start, step, altered), scale).rows(origins, ASKS)
+    cut = Past(past.first(int(origins[-1]) + 1), scale).rows(origins, ASKS)
+    np.testing.assert_array_equal(plain.x, other.x)
+    np.testing.assert_array_equal(plain.x, cut.x)
+    np.testing.assert_array_equal(plain.spread, cut.spread)
+
+
+def test_a_moment_has_the_same_features_whatever_lies_before_its_reach() -> None:
+    past = series(20 * 1440)
+    scale = Scale.of(past.values)
+    reach = Past.reach(60, 60)
+    long = Past(past, scale).rows(np.array([len(past) - 1]), ASKS)
+    short = Past(past.last(reach), scale).rows(np.array([reach - 1]), ASKS)
+    np.testing.assert_array_equal(long.x, short.x)
+    np.testing.assert_array_equal(long.standardised(), short.standardised())
+
+
+def test_one_origin_has_the_features_that_it_has_among_many() -> None:
+    past = Past(series(5 * 1440), Scale(60.0, 17))
+    origins = np.arange(3000, 7000)
+    many = past.rows(origins, ASKS).x.reshape(len(ASKS), len(origins), -1)
+    for i in (0, 1777, 3999):
+        np.testing.assert_array_equal(past.rows(origins[i : i + 1], ASKS).x, many[:, i])
+
+
+@pytest.mark.parametrize("factor", [2.0**-40, 2.0**40])
+def test_features_do_not_depend_on_the_unit(factor: float) -> None:
+    past = series(3 * 1440)
+    larger = TimeSeries(past.start, past.step, past.values * factor)
+    origins = np.arange(2000, 4000, 50)
+    plain = Past(past, Scale.of(past.values)).rows(origins, ASKS)
+    other = Past(larger, Scale.of(larger.values)).rows(origins, ASKS)
+    np.testing.assert_array_equal(plain.x, other.x)
+
+
+def test_the_target_is_the_log_ratio_of_what_comes_to_the_last_quarter_of_an_hour() -> None:
+    values = np.full(100, 10.0)
+    values[70] = 40.0
+    past = Past(TimeSeries(START, 60, values), Scale(10.0, 0))
+    assert past.target(10, "peak")[65] == pytest.approx(np.log((4 + FLOOR) / (1 + FLOOR)))
+    assert past.target(5, "value")[65] == pytest.approx(np.log((4 + FLOOR) / (1 + FLOOR)))
+    assert past.target(4, "value")[65] == pytest.approx(0.0)
+    assert past.target(4, "peak")[65] == pytest.approx(0.0)
+    assert np.isnan(past.target(10, "peak")[-10:]).all()
+    assert not np.isnan(past.target(10, "peak")[:-10]).any()
+
+
+def test_what_is_not_known_is_marked_and_all_else_is_finite() -> None:
+    past = Past(series(1000, gaps=0.3), Scale(60.0, 0))
+    x = past.rows(np.arange(0, 1000, 7), ASKS).x
+    assert np.isfinite(x).all()
+    assert (x == MISSING).any(axis=0).sum() > 20  # a day ago is unknown within the first day
+    assert (x >= MISSING).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "unit"),
+    [([0.0, 0.0], 1.0), ([5.0] * 10, 5.0), ([np.nan, -3.0], 1.0), ([0.0] * 99 + [7.0], 7.0), ([], 1.0)],
+)
+def test_a_scale_is_positive_whatever_the_loads(values: list[float], unit: float) -> None:
+    assert Scale.of(np.array(values)).unit == unit

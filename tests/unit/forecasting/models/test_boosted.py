@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from forecasting.batch import predict_many
+from forecasting.errors import InsufficientHistory, InvalidParameter
+from forecasting.models.boosted import Boosted, FittedBoosted
+from forecasting.serialise import dumps
+from forecasting.series import TimeSeries
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LEVELS = (0.5, 0.9, 0.95)
+START = 1_700_006_400
+
+
+def bursts(days: float, *, step: int = 300, seed: int = 0) -> TimeSeries:
+    """Noise around 20, and at the same time every day an hour of 200."""
+    random = np.random.default_rng(seed)
+    n = int(days * 86400 / step)
+    clock = (START + step * np.arange(n)) % 86400
+    burst = (clock >= 50_400) & (clock < 54_000)
+    return TimeSeries(START, step, np.where(burst, 200.0, 20.0) * random.gamma(40, 1 / 40, n))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> FittedBoosted:
+    return Boosted().fit(bursts(10), horizon=6, levels=LEVELS)
+
+
+def test_a_burst_is_seen_coming(fitted: FittedBoosted) -> None:
+    series = bursts(11, seed=1)
+    before = int(np.flatnonzero((series.times() % 86400 == 49_800) & (series.times() > START + 9 * 86400))[0])
+    forecast = fitted.predict(series.first(before + 1), horizon=6, levels=LEVELS)
+    assert 120 < forecast.peak[0, -1] < 300
+    assert forecast.values[1, 0] < 60  # the burst is 10 minutes away: the next step is not in it
+    quiet = fitted.predict(series.first(before - 30), horizon=6, levels=LEVELS)
+    assert quiet.peak[2, -1] < 60
+
+
+def test_coverage_is_near_the_promise(fitted: FittedBoosted) -> None:
+    series = bursts(20, seed=0)
+    origins = np.arange(10 * 288, 20 * 288 - 6)
+    batch = predict_many(fitted, series, origins, horizon=6, levels=LEVELS)
+    for h in (1, 3, 6):
+        came = np.array([series.values[o + 1 : o + h + 1].max() for o in origins])
+        covered = (came[:, None] <= batch.peak[:, :, h - 1]).mean(axis=0)
+        assert covered[1:] == pytest.approx(LEVELS[1:], abs=0.05)
+
+
+def test_a_series_of_a_day_is_forecast_by_the_fleet_alone() -> None:
+    young = Boosted().fit(bursts(1.2), horizon=6, levels=LEVELS)
+    assert young.own == ()
+    assert young.further == ()
+    forecast = young.predict(bursts(1.2), horizon=6, levels=LEVELS)
+    assert 15 < forecast.peak[1, -1] < 60
+
+
+def test_peaks_and_values_are_coherent_at_every_horizon(fitted: FittedBoosted) -> None:
+    series = bursts(10)
+    batch = predict_many(fitted, series, np.arange(1000, 2800, 13), horizon=20, levels=(0.1, 0.5, 0.9, 0.999))
+    assert (np.diff(batch.peak, axis=2) >= 0).all()
+    assert (batch.peak >= batch.values).all()
+    assert (np.diff(batch.values, axis=1) >= 0).all()
+
+
+def test_a_long_gap_at_the_end_says_nothing(fitted: FittedBoosted) -> None:
+    values = bursts(3).values.copy()
+    values[-20:] = np.nan
+    with pytest.raises(InsufficientHistory):
+        fitted.predict(TimeSeries(START, 300, values), horizon=6, levels=LEVELS)
+    values[-3:] = 20.0
+    assert fitted.predict(TimeSeries(START, 300, values), horizon=6, levels=LEVELS).peak[1, -1] < 100
+
+
+def test_too_short_a_history_is_refused() -> None:
+    with pytest.raises(InsufficientHistory) as caught:
+        Boosted().fit(bursts(0.2), horizon=6, levels=LEVELS)
+    assert str(caught.value) == "boosted needs 72 known samples of history, this series has 57"
+
+
+def test_an_unknown_fleet_model_is_named() -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        Boosted(fleet="mine").fit(bursts(1), horizon=6, levels=LEVELS)
+    assert str(caught.value).startswith("fleet model 'mine' is not known to this process; known are: pretrained")
+
+
+def test_a_fitted_model_is_small(fitted: FittedBoosted) -> None:
+    assert len(dumps(fitted)) <= 64 * 1024
+
+
+_IN_ANOTHER_PROCESS = """
+import hashlib, sys
+from pathlib import Path
+import numpy as np
+from forecasting.models.boosted import Boosted
+from forecasting.serialise import dumps, loads
+from forecasting.series import TimeSeries
+series = TimeSeries(1_700_006_400, 300, np.frombuffer(Path(sys.argv[1]).read_bytes()))
+if sys.argv[2] == "fit":
+    fitted = Boosted().fit(series, horizon=6, levels=(0.5, 0.9, 0.95))
+    print(hashlib.sha256(dumps(fitted)).hexdigest())
+else:
+    import forecasting.registry
+    fitted = loads(Path(sys.argv[3]).read_bytes())
+    print(fitted.predict(series, horizon=6, levels=(0.5, 0.9, 0.95)).peak[1, -1])
+    print(sorted({"lightgbm", "scipy", "pandas", "statsmodels"} & set(sys.modules)))
+"""
+
+
+def in_another_process(*arguments: str) -> list[str]:
+    command = [sys.executable, "-c", _IN_ANOTHER_PROCESS, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=100).stdout.splitlines()
+
+
+def test_another_process_fits_the_same_bytes(fitted: FittedBoosted, tmp_path: Path) -> None:
+    samples = tmp_path / "samples"
+    samples.write_bytes(bursts(10).values.tobytes())
+    assert in_another_process(str(samples), "fit") == [hashlib.sha256(dumps(fitted)).hexdigest()]
+
+
+def test_predicting_needs_no_heavy_library(fitted: FittedBoosted, tmp_path: Path) -> None:
+    samples, model = tmp_path / "samples", tmp_path / "model"
+    samples.write_bytes(bursts(10).values.tobytes())
+    model.write_bytes(dumps(fitted))
+    here = fitted.predict(bursts(10), horizon=6, levels=LEVELS).peak[1, -1]
+    assert in_another_process(str(samples), "predict", str(model)) == [str(here), "[]"]

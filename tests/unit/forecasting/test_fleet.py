@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from forecasting.boosting import Growth
+from forecasting.errors import FitFailed, InvalidParameter, InvalidState
+from forecasting.features.scalefree import Past, Scale
+from forecasting.fleet import PRETRAINED, FleetModel, known_fleet, remember_fleet, train_fleet
+from forecasting.models.naive import Naive
+from forecasting.serialise import dumps
+from forecasting.series import TimeSeries
+
+GROWTH = Growth(trees=5, leaves=8, learning_rate=0.3, rows=2000, min_rows=20)
+
+
+def daily(scale: float, seed: int, *, days: int = 4) -> TimeSeries:
+    random = np.random.default_rng(seed)
+    day = np.arange(days * 288) / 288
+    return TimeSeries(1_700_006_400, 300, scale * (2 + np.sin(2 * np.pi * day) + 0.1 * random.normal(size=day.size)))
+
+
+@pytest.fixture(scope="module")
+def model() -> FleetModel:
+    return train_fleet([daily(1.0, 1), daily(1e6, 2)], growth=GROWTH)
+
+
+def test_training_twice_gives_the_same_bytes(model: FleetModel) -> None:
+    again = train_fleet([daily(1.0, 1), daily(1e6, 2)], growth=GROWTH)
+    assert again.to_bytes() == model.to_bytes()
+    assert again.digest() == model.digest()
+
+
+def test_bytes_come_back_as_the_model(model: FleetModel) -> None:
+    read = FleetModel.from_bytes(model.to_bytes())
+    past = daily(5.0, 3)
+    rows = Past(past, Scale.of(past.values)).rows(np.array([700, 900]), [(3, "peak")])
+    np.testing.assert_array_equal(read.predict("peak", rows), model.predict("peak", rows))
+    assert read.series == 2
+
+
+def test_bytes_of_something_else_are_refused() -> None:
+    naive = Naive().fit(daily(1.0, 1), horizon=3, levels=(0.5,))
+    with pytest.raises(InvalidState, match="these bytes are a FittedNaive, not a fleet model"):
+        FleetModel.from_bytes(dumps(naive))
+
+
+def test_a_model_is_known_by_its_digest_once_remembered(model: FleetModel) -> None:
+    with pytest.raises(InvalidParameter, match="fleet model 'fedcba9876543210' is not known to this process"):
+        known_fleet("fedcba9876543210")
+    assert known_fleet(remember_fleet(model)) is model
+
+
+def test_series_too_short_to_learn_from_are_left_out(model: FleetModel) -> None:
+    with_short = train_fleet([daily(1.0, 1), daily(1e6, 2), daily(1.0, 3, days=1)], growth=GROWTH)
+    assert with_short.to_bytes() == model.to_bytes()
+    with pytest.raises(FitFailed, match="none of these 1 series has the day and a half"):
+        train_fleet([daily(1.0, 3, days=1)], growth=GROWTH)
+
+
+def test_the_pretrained_model_ships_and_is_small() -> None:
+    shipped = known_fleet(PRETRAINED)
+    assert shipped.series >= 13
+    assert len(shipped.to_bytes()) <= 300 * 1024
