@@ -121,11 +121,13 @@ def _fit(table: FloatArray, width: int) -> tuple[Profile, FloatArray, float]:
     ahead = np.where(count > 0, ahead, 0.0)
     power = float((ahead * ahead).sum())
     shrink = min(max(float((ahead * actual).sum()) / power, 0.0), 1.0) if power > 0 else 0.0
-    profile = Profile(length=length, width=width, bins=(overall + shrink * (usual - overall)).astype(np.float32))
+    profile = Profile(length=length, width=width, bins=_stored(overall + shrink * (usual - overall)))
     # the others' profile, interpolated as the profile itself is
-    rows = [
-        Profile(length=length, width=width, bins=(overall + shrink * (row - overall)).astype(np.float32))
-        for row in left_out
-    ]
+    rows = [Profile(length=length, width=width, bins=_stored(overall + shrink * (row - overall))) for row in left_out]
     each = np.stack([row.at(np.arange(length, dtype=np.int64)) for row in rows])
     return profile, each, float(np.nansum((table - each) ** 2))
+
+
+def _stored(bins: FloatArray) -> _Bins:
+    """In single precision, which ends at 3e38: one sample of 1e200 must not make an infinity of a mean."""
+    return np.clip(bins, -1e38, 1e38).astype(np.float32)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection  # type: ignore[attr-defined] # the stubs lack this module
+from grpc_reflection.v1alpha import reflection
 
 from scaler.errors import InvalidSettings
 from scaler.keda.calls import Calls

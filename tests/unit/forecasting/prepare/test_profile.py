@@ -59,3 +59,11 @@ def test_a_season_without_two_cycles_is_passed_over() -> None:
     assert profiles == ()
     assert not others.any()
     assert not profile_at((), _t(3)).any()
+
+
+def test_one_huge_sample_leaves_the_profile_finite() -> None:
+    values = np.full(400, 5.0)
+    values[2] = 1e49
+    (profile,), others = fit_profiles(values, _t(400), (100,))
+    assert np.isfinite(profile.bins).all()
+    assert np.isfinite(others).all()
