@@ -1,4 +1,8 @@
-"""Work on all cores, with a progress bar where somebody watches."""
+"""Work on all cores, with a progress bar where somebody watches.
+
+Tasks and results go through the pipes that `multiprocessing` lays between a process and its own children, in its own
+encoding; nothing of that is kept, or read from anybody else.
+"""
 
 from __future__ import annotations
 
