@@ -62,6 +62,7 @@ _WHY = {
     Source.OBSERVED: "headroom on the observed load",
     Source.FORECAST: "the forecast peak",
     Source.CAP: "the forecast peak, capped",
+    Source.EVENT: "an announced event",
     Source.OBSERVE_MODE: "observe mode",
 }
 _INTRO = (

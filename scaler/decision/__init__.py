@@ -2,6 +2,7 @@
 
 from scaler.decision.decide import HIGHEST_SERVABLE, decide
 from scaler.decision.decision import Decision, DecisionPolicy, Source
+from scaler.decision.events import Occurrence
 from scaler.decision.lead_time import ASKING_DELAY, horizon, window
 from scaler.decision.reason import reason
 from scaler.decision.snapshot import Outlook, Snapshot
@@ -11,6 +12,7 @@ __all__ = [
     "HIGHEST_SERVABLE",
     "Decision",
     "DecisionPolicy",
+    "Occurrence",
     "Outlook",
     "Snapshot",
     "Source",

@@ -6,7 +6,8 @@
            = headroom x observed                          otherwise
            = ValueUnknown                                 if the observed load is not known
 
-A forecast adds to plain KEDA and never takes away from it.
+A forecast adds to plain KEDA and never takes away from it. Announced events add to both: their factor multiplies the
+larger of observed load and capped forecast, and what they ask for is a user's own word, which no cap cuts.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import math
 from typing import TYPE_CHECKING
 
 from scaler.decision.decision import Decision, DecisionPolicy, Source
+from scaler.decision.events import Asked, ask
 from scaler.errors import ValueUnknown, ValueUnservable
 from scaler.words import duration
 
@@ -31,6 +33,9 @@ _WAKING_PART = 0.1
 the upper quantile of next to nothing is never quite zero, and would keep an idle workload awake for ever."""
 
 
+_NOTHING = Asked()
+
+
 def decide(snapshot: Snapshot, policy: DecisionPolicy, *, now: float) -> Decision:
     """The decision for one call.
 
@@ -44,19 +49,19 @@ def decide(snapshot: Snapshot, policy: DecisionPolicy, *, now: float) -> Decisio
         ValueUnservable: The load is negative, not finite or too large to be told to the HPA.
     """
     observed, age = _observed(snapshot, policy, now)
-    floor = policy.headroom * observed
     outlook = snapshot.outlook
     if outlook is None:
         hindrance = snapshot.note or "there is no forecast yet"
-        return _decision(policy, observed=observed, age=age, floor=floor, hindrance=hindrance)
+        return _decision(snapshot, policy, now, observed=observed, age=age, hindrance=hindrance)
     forecast, peak_in = _peak(outlook, policy, now)
     forecast_age = now - outlook.origin
     cap = _cap(outlook, policy, observed)
     return _decision(
+        snapshot,
         policy,
+        now,
         observed=observed,
         age=age,
-        floor=floor,
         forecast=forecast,
         forecast_age=forecast_age,
         peak_in=peak_in,
@@ -120,27 +125,38 @@ def _hindrance(outlook: Outlook, policy: DecisionPolicy, forecast: float, age: f
 
 
 def _decision(
+    snapshot: Snapshot,
     policy: DecisionPolicy,
+    now: float,
     *,
     observed: float,
     age: float,
-    floor: float,
     hindrance: str,
     forecast: float | None = None,
     forecast_age: float = 0.0,
     peak_in: float = 0.0,
     cap: float | None = None,
 ) -> Decision:
+    floor = policy.headroom * observed
     usable = forecast is not None and cap is not None and not hindrance
     ahead = min(forecast, cap) if usable and forecast is not None and cap is not None else 0.0
-    would_serve = max(floor, ahead)
+    asked = _NOTHING
+    if snapshot.events:
+        asked = ask(snapshot.events, now=now, window=policy.window, load=max(observed, ahead))
+    raised = min(asked.value, HIGHEST_SERVABLE)
+    would_serve = max(floor, ahead, raised)
     if policy.observe_only:
         value, source = observed, Source.OBSERVE_MODE
+    elif raised > max(floor, ahead):
+        value, source = raised, Source.EVENT
     elif ahead <= floor:
         value, source = floor, Source.OBSERVED
     else:
         value, source = ahead, Source.CAP if forecast is not None and ahead < forecast else Source.FORECAST
-    wakes = ahead > policy.activation_threshold + _WAKING_PART * policy.threshold
+    wakes = (
+        max(ahead, raised) > policy.activation_threshold + _WAKING_PART * policy.threshold
+        or asked.floor > policy.activation_threshold
+    )
     return Decision(
         value=value,
         active=observed > policy.activation_threshold or (wakes and not policy.observe_only),
@@ -155,4 +171,6 @@ def _decision(
         cap=cap,
         usable=usable,
         hindrance=hindrance,
+        asked=raised,
+        event=asked.event,
     )

@@ -6,6 +6,7 @@ from enum import Enum
 
 import msgspec
 
+from scaler.decision.events import Occurrence
 from scaler.decision.lead_time import ASKING_DELAY, window
 
 __all__ = ["Decision", "DecisionPolicy", "Source"]
@@ -51,6 +52,7 @@ class Source(Enum):
     OBSERVED = "observed"  # headroom x observed, the floor
     FORECAST = "forecast"  # the forecast quantile of the peak
     CAP = "cap"  # the forecast, cut by a cap that is still above the floor
+    EVENT = "event"  # what an announced event asks for
     OBSERVE_MODE = "observe-mode"  # the observed value, whatever the forecast says
 
 
@@ -71,6 +73,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         cap: The lowest cap in force; None where there is no outlook.
         usable: The forecast took part in the decision.
         hindrance: Why it did not, in words; "" if it did.
+        asked: What announced events ask for; 0 where none takes place within the window.
+        event: The event that asks for it; None where there is none.
     """
 
     value: float
@@ -86,3 +90,5 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     cap: float | None = None
     usable: bool = False
     hindrance: str = ""
+    asked: float = 0.0
+    event: Occurrence | None = None

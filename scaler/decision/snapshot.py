@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
+from scaler.decision.events import Occurrence
+
 __all__ = ["Outlook", "Snapshot"]
 
 
@@ -51,6 +53,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         note: Why there is no outlook, or what was stepped down to, in words; "" if all is as it should be.
         error: The source's last error if the last attempt failed, in words; "" otherwise.
         warning: Something about the signal that the user should know; "" if nothing.
+        events: Announced events that take place now or soon, expanded far enough to outlive the snapshot.
     """
 
     trigger: str
@@ -62,3 +65,4 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     error: str = ""
     warning: str = ""
+    events: tuple[Occurrence, ...] = ()

@@ -24,11 +24,13 @@ from scaler.connection import (
     USERNAME,
 )
 from scaler.errors import InvalidTrigger
+from scaler.events import EVENTS, Event
 from scaler.kinds import BOOLEAN, DAY, HOUR, MINUTE, choice, duration, number, quoted, text
 from scaler.parameters import family, nearest, parameter
 from scaler.sources.base import SourceSpec
+from scaler.time_zones import TIME_ZONE
 from scaler.trigger.key import digest_of
-from scaler.trigger.kinds import FORECASTER, LEAD_TIME, STEP, TIME_ZONE
+from scaler.trigger.kinds import FORECASTER, LEAD_TIME, STEP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -299,6 +301,17 @@ class TriggerConfig:
         group=_DECIDING,
         doc="The forecast may exceed the observed load by at most this part of the highest load per minute "
         "of lead time: 0.1 allows a tenth of the highest load a minute. Without it there is no such bound.",
+    )
+
+    events: tuple[Event, ...] = parameter(
+        "events",
+        EVENTS,
+        default=(),
+        group=_DECIDING,
+        doc="Launches and campaigns that you announce: from a lead time before them until their end, the load counts "
+        "as `factor` times itself, or as `floor` at least. One event a line, such as `launch: at 2026-11-27T08:00 for "
+        "2h factor 2 in Europe/Berlin` or `news: cron 0 20 * * 1-5 for 30m floor 500`; without `in`, times are those "
+        "of `timeZone`. [events.md](../events.md) tells more.",
     )
 
     def __post_init__(self) -> None:

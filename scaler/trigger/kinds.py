@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import re
-import zoneinfo
-
 from scaler.kinds import DAY, HOUR, Kind, Unreadable, duration, matching
-from scaler.parameters import nearest
 
-__all__ = ["FORECASTER", "LEAD_TIME", "STEP", "TIME_ZONE"]
+__all__ = ["FORECASTER", "LEAD_TIME", "STEP"]
 
 
 def _parse_step(value: str) -> int:
@@ -33,25 +28,4 @@ def _parse_lead_time(value: str) -> float:
 LEAD_TIME: Kind[float] = Kind(says=_LEAD_RANGE.says, parse=_parse_lead_time, show=_LEAD_RANGE.show)
 
 
-@functools.cache
-def _zones() -> frozenset[str]:
-    """All time zones; read from the disk once, and only to help someone who mistyped one."""
-    return frozenset(zoneinfo.available_timezones())
-
-
-_ZONE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,3}")
-
-
-def _parse_time_zone(value: str) -> str:
-    if len(value) <= 64 and _ZONE_NAME.fullmatch(value):
-        try:
-            return zoneinfo.ZoneInfo(value).key
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-            pass  # unknown, or a directory of the database such as "America"
-    near = nearest(value, _zones())
-    hint = "" if near is None else f"; did you mean {near}?"
-    raise Unreadable(f"it must be a time zone such as UTC or Europe/Berlin{hint}", echoes=True)
-
-
-TIME_ZONE: Kind[str] = Kind(says="a time zone such as UTC or Europe/Berlin", parse=_parse_time_zone)
 FORECASTER = matching(r"[a-z0-9][a-z0-9-]{0,63}", "the name of a forecaster, such as auto or seasonal-naive")
