@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scaler.event_settings import EVENT_SCHEMA
 from scaler.settings import PREFIX
 from scaler.settings import SCHEMA as SETTINGS
 from scaler.source_settings import SOURCE_SCHEMA
@@ -70,6 +71,13 @@ No secret stands in the file: in the place of a key marked *secret*, give `KEY_f
 it, or `KEY_env` with the name of an environment variable. Both are read at the start: restart after changing them.
 """
 
+_EVENTS_HEAD = """\
+## Announced events
+
+A table `[[events]]` each, for launches and campaigns that many triggers share; a trigger can also have its own, see
+[Trigger metadata](trigger-metadata.md) and [Events](../events.md).
+"""
+
 _EXAMPLE_HEAD = """\
 # Settings of `foresail serve --config FILE`: every key with its default, which need not be given.
 # Durations are written as 90s, 5m, 1h30m or 7d. The environment overrides this file (FORESAIL_GRPC_ADDRESS, ...).
@@ -112,6 +120,7 @@ def _settings_page() -> str:
     for group, members in _groups(SETTINGS):
         parts.append(f"## {group}\n\n{_table(members)}")
     parts.append(f"{_SOURCES_HEAD}\n{_table(SOURCE_SCHEMA.parameters)}")
+    parts.append(f"{_EVENTS_HEAD}\n{_table(EVENT_SCHEMA.parameters)}")
     return "\n".join(parts)
 
 
@@ -160,6 +169,20 @@ _SOURCE_EXAMPLES = {
 }
 
 
+_EXAMPLE_EVENTS = """\
+# --- Announced events ---
+# A launch that all ScaledObjects of a namespace shall be ready for. docs/events.md tells more.
+
+# [[events]]
+# name = "black-friday"
+# at = 2026-11-27T08:00:00
+# for = "16h"
+# factor = 2
+# time_zone = "Europe/Berlin"
+# namespaces = ["shop"]
+"""
+
+
 def _example() -> str:
     lines = [f"# {_GENERATED}\n", _EXAMPLE_HEAD]
     for group, members in _groups(SETTINGS):
@@ -172,6 +195,7 @@ def _example() -> str:
         example = _SOURCE_EXAMPLES.get(p.name) or _toml(p)
         suffix = "" if not p.secret else "_file" if "/" in example else "_env"
         lines.append(f"{'' if p.required else '# '}{p.name}{suffix} = {example}\n")
+    lines.append(_EXAMPLE_EVENTS)
     return "\n".join(lines)
 
 

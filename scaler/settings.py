@@ -1,8 +1,8 @@
 """The process's settings: a file, over it the environment, over that the command line; all problems told together.
 
-Every key has a default that serves. The file is TOML: the keys below, and a table `[sources.NAME]` for every source
-that triggers may name. The environment has the same keys in capitals behind `FORESAIL_`. Secrets stand in none of
-them: a source says in which file or environment variable its secret is.
+Every key has a default that serves. The file is TOML: the keys below, a table `[sources.NAME]` for every source that
+triggers may name, and `[[events]]` that many triggers share. The environment has the same keys in capitals behind
+`FORESAIL_`. Secrets stand in none of them: a source says in which file or environment variable its secret is.
 
 docs/reference/settings.md and deploy/foresail.example.toml are rendered from these declarations.
 """
@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from scaler.errors import InvalidSettings
+from scaler.event_settings import EventRule, read_events
 from scaler.kinds import (
     BOOLEAN,
     DAY,
@@ -311,6 +312,7 @@ class Settings:
     )
 
     sources: Mapping[str, SourceSpec] = field(default_factory=lambda: MappingProxyType({}))
+    events: tuple[EventRule, ...] = ()
 
 
 SCHEMA = Schema(Settings, see=REFERENCE)
@@ -332,6 +334,7 @@ def load_settings(*, path: Path | None, environ: Mapping[str, str], overrides: M
     document = {} if path is None else _document(path, problems)
     tables = document.pop("sources", {})
     sources, variables = read_sources(tables, environ=environ, problems=problems)
+    events = read_events(document.pop("events", []), problems=problems)
     layers = [
         SCHEMA.read(document),
         SCHEMA.read(_from_environment(environ, variables), label=lambda name: PREFIX + name.upper()),
@@ -344,7 +347,7 @@ def load_settings(*, path: Path | None, environ: Mapping[str, str], overrides: M
     problems += _conflicts(values)
     if problems:
         raise InvalidSettings(bounded(problems))
-    return Settings(**values, sources=MappingProxyType(sources))  # type: ignore[arg-type]  # each kind gives its field's type
+    return Settings(**values, sources=MappingProxyType(sources), events=events)  # type: ignore[arg-type]  # each kind gives its field's type
 
 
 def _document(path: Path, problems: list[str]) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from scaler.event_settings import EventRule
 from scaler.settings import Settings
 from scaler.sources.base import SourceSpec
 
@@ -18,6 +19,7 @@ __all__ = ["dumps", "loads"]
 class _Wire(msgspec.Struct, frozen=True, array_like=True):
     values: dict[str, Any]
     sources: dict[str, SourceSpec]
+    events: tuple[EventRule, ...]
 
 
 def dumps(settings: Settings) -> bytes:
@@ -25,10 +27,10 @@ def dumps(settings: Settings) -> bytes:
     values = {
         field.name: getattr(settings, field.name)
         for field in dataclasses.fields(settings)
-        if field.name not in {"sources", "data_dir"}
+        if field.name not in {"sources", "events", "data_dir"}
     }
     values["data_dir"] = str(settings.data_dir)
-    return msgspec.msgpack.encode(_Wire(values, dict(settings.sources)))
+    return msgspec.msgpack.encode(_Wire(values, dict(settings.sources), settings.events))
 
 
 def loads(data: bytes) -> Settings:
@@ -38,4 +40,4 @@ def loads(data: bytes) -> Settings:
         name: tuple(value) if isinstance(value, list) else value for name, value in wire.values.items()
     }
     values["data_dir"] = Path(values["data_dir"])
-    return Settings(**values, sources=MappingProxyType(wire.sources))
+    return Settings(**values, sources=MappingProxyType(wire.sources), events=wire.events)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from scaler.decision import Snapshot
+from scaler.engine.agenda import agenda_of
 from scaler.engine.history import History
 from scaler.engine.messages import Evicted, Refusal, Refused, Update
 from scaler.engine.outlook import snapshot
@@ -107,7 +108,7 @@ class Engine:
         if series is None:
             series = self._open_series(config)
         series.history.capacity = max(series.history.capacity, _capacity(config))
-        state = TriggerState(config=config, called_at=now)
+        state = TriggerState(config=config, called_at=now, agenda=agenda_of(config, self._settings.events))
         series.triggers[config.key.id] = state
         self._series_of[config.key.id] = series
         self._warm(series, config.key.id)

@@ -8,6 +8,7 @@ import msgspec
 
 from forecasting.errors import ForecastError, InvalidState
 from forecasting.serialise import loads
+from scaler.engine.agenda import without_events
 from scaler.engine.fits import FitLost, Priority
 from scaler.engine.ladder import ban, next_fit, rungs
 from scaler.engine.messages import FitRequest
@@ -88,8 +89,9 @@ class Modelling:
             if model.fitted is None or not len(series.history):
                 continue
             try:
+                past = series.history.last(model.fitted.context_length)
                 model.forecast = model.fitted.predict(
-                    series.history.last(model.fitted.context_length),
+                    without_events(past, series.agendas(model.key), finished=True),
                     horizon=self._horizon(series, model),
                     levels=series.levels(model.key),
                 )
@@ -136,7 +138,7 @@ class Modelling:
             ladder=ladder,
             start=past.start,
             step=past.step,
-            values=past.values.astype("<f8").tobytes(),
+            values=without_events(past, series.agendas(model.key)).values.astype("<f8").tobytes(),
             horizon=self._horizon(series, model),
             levels=list(series.levels(model.key)),
         )

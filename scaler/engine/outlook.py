@@ -26,6 +26,7 @@ def snapshot(series: SeriesState, trigger: TriggerState, *, now: float, settings
         note = model.note()
         if model.forecast is not None:
             outlook = _outlook(series, trigger, model, model.forecast, settings)
+    ahead = window(trigger.config.lead_time, settings.asking_delay)
     return Snapshot(
         trigger=trigger.config.key.id,
         series=series.id,
@@ -36,6 +37,8 @@ def snapshot(series: SeriesState, trigger: TriggerState, *, now: float, settings
         note=note,
         error=series.error,
         warning=series.warning,
+        # the edge decides by this snapshot until it is too old
+        events=trigger.agenda.ahead(series.history, now=now, until=now + ahead + settings.observed_max_age),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from scaler.decision import horizon, window
+from scaler.engine.agenda import Agenda
 
 if TYPE_CHECKING:
     from forecasting.forecast import Forecast
@@ -29,6 +30,7 @@ class TriggerState:
 
     config: TriggerConfig
     called_at: float
+    agenda: Agenda = field(default_factory=Agenda)  # its announced events
 
     @property
     def model_key(self) -> ModelKey:
@@ -87,3 +89,7 @@ class SeriesState:
         """Quantile levels that the model must forecast for the triggers that use it."""
         asked = (t.config.effective_quantile for t in self.triggers.values() if t.model_key == key)
         return tuple(sorted({*BANDS, *asked}))
+
+    def agendas(self, key: ModelKey) -> list[Agenda]:
+        """The announced events of the triggers that use the model."""
+        return [t.agenda for t in self.triggers.values() if t.model_key == key]

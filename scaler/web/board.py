@@ -10,7 +10,16 @@ from typing import Protocol
 
 import msgspec
 
-__all__ = ["Explanation", "ForecastPart", "GatePart", "ObservedPart", "ReadyState", "TriggerBoard", "TriggerView"]
+__all__ = [
+    "EventPart",
+    "Explanation",
+    "ForecastPart",
+    "GatePart",
+    "ObservedPart",
+    "ReadyState",
+    "TriggerBoard",
+    "TriggerView",
+]
 
 
 class ReadyState(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +112,26 @@ class GatePart(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str
 
 
+class EventPart(msgspec.Struct, frozen=True, kw_only=True):
+    """The announced event that asks for most within the window.
+
+    Attributes:
+        name: As its user calls it.
+        factor: 1.0: it does not multiply.
+        floor: 0.0: it has none.
+        until: Its end, in words.
+        asks: What it asks for.
+        used: It set what is served, or what active mode would serve.
+    """
+
+    name: str
+    factor: float
+    floor: float
+    until: str
+    asks: float
+    used: bool
+
+
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that led to a trigger's answer.
 
@@ -125,6 +154,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         observed: None before the first value.
         forecast: None where there is none.
         gate: None without a forecast.
+        event: None where no announced event takes place within the window.
         note: Why there is no forecast, or what was stepped down to; "" if all is as it should be.
         warning: What the user should know about the signal; "" if nothing.
         source_error: What went wrong when the source was last asked; "" if nothing.
@@ -148,6 +178,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     observed: ObservedPart | None
     forecast: ForecastPart | None
     gate: GatePart | None
+    event: EventPart | None
     note: str
     warning: str
     source_error: str

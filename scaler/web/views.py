@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from scaler.decision import decide, reason
 from scaler.errors import ForesailError
 from scaler.telemetry.masking import mask, without_credentials
-from scaler.web.board import Explanation, ForecastPart, GatePart, ObservedPart, TriggerView
+from scaler.web.board import EventPart, Explanation, ForecastPart, GatePart, ObservedPart, TriggerView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -113,6 +113,7 @@ def explanation(entry: Known, *, now: float) -> Explanation:
         observed=_observed(entry, now),
         forecast=_forecast(outlook, decision, now) if outlook else None,
         gate=GatePart(trusted=outlook.trusted, verdict=outlook.verdict) if outlook else None,
+        event=_event(decision) if decision else None,
         note=snapshot.note if snapshot else "",
         warning=snapshot.warning if snapshot else "",
         source_error=mask(snapshot.error) if snapshot else "",
@@ -149,6 +150,20 @@ def _observed(entry: Known, now: float) -> ObservedPart | None:
         return None
     value, headroom = entry.snapshot.observed, entry.policy.headroom
     return ObservedPart(value=value, age=age, headroom=headroom, floor=headroom * value)
+
+
+def _event(decision: Decision) -> EventPart | None:
+    event = decision.event
+    if event is None:
+        return None
+    return EventPart(
+        name=event.name,
+        factor=event.factor,
+        floor=event.floor,
+        until=event.until,
+        asks=decision.asked,
+        used=decision.would_serve == decision.asked,
+    )
 
 
 def _forecast(outlook: Outlook, decision: Decision | None, now: float) -> ForecastPart:

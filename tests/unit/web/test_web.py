@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from scaler.decision import DecisionPolicy, Outlook, Snapshot
+from scaler.decision import DecisionPolicy, Occurrence, Outlook, Snapshot
 from scaler.errors import AddressRefused, InvalidSettings
 from scaler.telemetry.masking import protect
 from scaler.trigger import TriggerConfig, parse_trigger
@@ -214,6 +214,7 @@ async def test_an_explanation_has_every_part(world: World, client: httpx.AsyncCl
             "used": True,
         },
         "gate": {"trusted": True, "verdict": ""},
+        "event": None,
         "note": "ets stepped down",
         "warning": "looks like a per-pod average",
         "source_error": "",
@@ -235,10 +236,27 @@ async def test_a_forecast_that_is_not_trusted_is_shown_and_not_served(world: Wor
     assert shown["reason"] == "serving 1200: 1.2 x observed 1000, because worse than persistence for two days"
 
 
+async def test_an_announced_event_is_shown_with_what_it_asks_for(world: World, client: httpx.AsyncClient) -> None:
+    launch = Occurrence(NOW + 100.0, NOW + 700.0, 2.0, 50.0, "launch", "2026-11-27 18:00 Europe/Berlin")
+    world.entries = [entry(snapshot=snapshot(events=(launch,)))]
+    (shown,) = await explained(client)
+    assert (shown["served"], shown["event"]) == (
+        3000.0,
+        {
+            "name": "launch",
+            "factor": 2.0,
+            "floor": 50.0,
+            "until": "2026-11-27 18:00 Europe/Berlin",
+            "asks": 3000.0,
+            "used": True,
+        },
+    )
+
+
 async def test_before_the_first_value_there_is_nothing_but_the_reason(world: World, client: httpx.AsyncClient) -> None:
     world.entries = [entry()]
     (shown,) = await explained(client)
-    for part in ("served", "would_serve", "active", "observed", "forecast", "gate"):
+    for part in ("served", "would_serve", "active", "observed", "forecast", "gate", "event"):
         assert shown[part] is None
     assert shown["reason"] == "the load is not known yet: the first answer of the source is awaited"
 
