@@ -14,6 +14,7 @@ from scaler.cli.replay.output import print_json, print_table, write_decisions
 from scaler.decision import horizon
 from scaler.engine.ladder import STAND_INS
 from scaler.engine.state import BANDS
+from scaler.errors import InvalidSettings
 from scaler.replay.compare import HEADROOMS, QUANTILES
 from scaler.replay.forecasts import fit_times, highest_so_far, peaks_of
 from scaler.replay.policies import Peaks
@@ -103,6 +104,8 @@ def _forecast(
     """The forecasts of the test part, made as they would have been made then."""
     series, policy = study.series, study.decision
     first, known = arguments.forecaster, default_registry().names()
+    if first not in known:  # the default, in an installation without what it needs
+        raise InvalidSettings([f"--forecaster {first} is not there; there are {', '.join(known)}"])
     times = tuple(fit_times(series, train_end=train_end, refit_every=int(arguments.refit_every)))
     jobs = [
         FitJob(

@@ -221,3 +221,33 @@ def test_an_argument_that_cannot_be_read_is_a_usage_error(
         replay(trace, *arguments)
     assert raised.value.code == 2
     assert says in capsys.readouterr().err
+
+
+def test_where_no_method_has_enough_history_the_observed_load_is_served(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace, out = tmp_path / "young.csv", tmp_path / "decisions.csv"
+    trace.write_text("".join(f"{60 * n},{50 + n}\n" for n in range(40)))
+    arguments = (trace, "--target", 10, "--forecaster", "seasonal-profile", "--decisions", out)
+    assert replay(*arguments) == 0
+    said = capsys.readouterr().out
+    assert "forecasts by none (1 fit): seasonal-profile needs" in " ".join(said.split())
+    assert {row["reason"].split(",")[0] for row in rows(out)} == {"observed"}
+
+
+def test_a_sweep_says_what_plain_keda_sheds_for_the_same_money(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert replay(trace, "--target", 10, "--forecaster", "naive", "--quantile", 0.6, "--headroom", 1, "--sweep") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "plain KEDA given the same pod-hours sheds" in said
+    assert replay(trace, "--target", 10, "--policy", "reactive", "--sweep", "--forecaster", "naive") == 0
+    assert "plain KEDA given the same pod-hours" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("policy", "label"), [("reactive", "plain KEDA, headroom 1.3"), ("oracle", "an oracle")])
+def test_a_page_can_be_about_any_policy(trace: Path, tmp_path: Path, policy: str, label: str) -> None:
+    page = tmp_path / "report.html"
+    headroom = ("--headroom", 1.3) if policy == "reactive" else ()
+    assert replay(trace, "--target", 10, "--policy", policy, *headroom, "--forecaster", "naive", "--html", page) == 0
+    text = page.read_text()
+    assert f"<td>{label}</td>" in text
+    assert "given the same pod-hours" not in text

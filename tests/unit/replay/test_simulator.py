@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from forecasting.series import TimeSeries
+from scaler.decision import DecisionPolicy
 from scaler.replay.behavior import default_behavior
 from scaler.replay.demand import Demand
 from scaler.replay.keda import ScaledObjectSpec
 from scaler.replay.policies import Served, reactive
 from scaler.replay.simulator import Outcome, Workload, simulate
+from scaler.replay.study import Setting, Study, held_at
 
 
 def step_trace(*levels: tuple[float, int]) -> TimeSeries:
@@ -87,6 +89,23 @@ def test_the_minimum_and_the_maximum_hold() -> None:
     assert outcome.desired[0] == 3
     assert outcome.desired[-1] == 20
     assert outcome.reasons[-1] == "TooManyReplicas"
+
+
+def test_a_coarser_series_is_held_on_a_finer_grid() -> None:
+    held = held_at(TimeSeries(0, 300, np.array([1.0, np.nan])), 60)
+    np.testing.assert_array_equal(held.values, [1.0] * 5 + [np.nan] * 5)
+    with pytest.raises(
+        ValueError, match=r"^a series at a step of 300 s cannot be held at 7 s: that does not divide it$"
+    ):
+        held_at(TimeSeries(0, 300, np.ones(2)), 7)
+
+
+def test_foresail_without_a_quantile_is_refused() -> None:
+    study = Study(
+        series=step_trace((10, 5)), start=0, workload=Workload(target=10), decision=DecisionPolicy(threshold=10)
+    )
+    with pytest.raises(ValueError, match=r"^the policy foresail needs a quantile$"):
+        study.run(Setting("foresail", 1.2), {})
 
 
 def test_without_any_load_nothing_is_short() -> None:
