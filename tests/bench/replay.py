@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecasting.refits import fit_times
 from scaler.cli.pool import Pool, cores
 from scaler.cli.replay.arguments import read_behavior
 from scaler.cli.replay.jobs import FitJob, fit
@@ -24,7 +25,7 @@ from scaler.decision import DecisionPolicy, horizon
 from scaler.engine.ladder import STAND_INS
 from scaler.engine.state import BANDS
 from scaler.replay.compare import HEADROOMS, Point, shed_at_cost
-from scaler.replay.forecasts import fit_times, highest_so_far, peaks_of
+from scaler.replay.forecasts import highest_so_far, peaks_of
 from scaler.replay.hpa import SYNC_PERIOD
 from scaler.replay.policies import Peaks
 from scaler.replay.simulator import Workload

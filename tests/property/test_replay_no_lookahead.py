@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasting.models.naive import Naive
+from forecasting.refits import fit_times, refit_at
 from forecasting.series import TimeSeries
 from scaler.decision import DecisionPolicy
-from scaler.replay.forecasts import fit_times, highest_so_far, peaks_of, refit_at
+from scaler.replay.forecasts import highest_so_far, peaks_of
 from scaler.replay.keda import ScaledObjectSpec
 from scaler.replay.policies import Peaks
 from scaler.replay.simulator import Workload

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forecasting.registry import default_registry
-from scaler.cli.arguments import listed, moment, typed
+from scaler.cli.arguments import listed, typed
 from scaler.cli.history import add_history_arguments, read_history
 from scaler.cli.pool import cores
+from scaler.cli.split import add_split_arguments, train_end_of
 from scaler.decision import DecisionPolicy
 from scaler.errors import InvalidSettings
 from scaler.kinds import DAY, HOUR, duration, integer, number
@@ -19,15 +19,13 @@ from scaler.replay.hpa import SYNC_PERIOD
 from scaler.replay.keda import ScaledObjectSpec
 from scaler.replay.simulator import Workload
 from scaler.replay.study import POLICIES, Study, held_at
-from scaler.times import iso
 from scaler.trigger.parse import SCHEMA
 
 if TYPE_CHECKING:
     import argparse
 
-    from forecasting.series import TimeSeries
 
-__all__ = ["configure", "read_behavior", "read_study", "train_end_of"]
+__all__ = ["configure", "read_behavior", "read_study"]
 
 _STARTUP = duration(maximum=HOUR, bare=1)
 _SPAN = duration(maximum=DAY, bare=1)
@@ -64,19 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--refit-every", type=typed(duration(minimum=60, bare=1)), default=DAY, metavar="TIME", help="default: 24h")
     add("--sweep", action="store_true", help="run many quantiles and headrooms of foresail, reactive and offset")
-    add = (
-        parser.add_argument_group("what is learned from, and what is replayed")
-        .add_mutually_exclusive_group()
-        .add_argument
-    )
-    add(
-        "--train-fraction",
-        type=typed(number(minimum=0.01, maximum=0.99)),
-        default=0.6,
-        metavar="PART",
-        help="the first part of the samples is for learning only; default: 0.6",
-    )
-    add("--train-end", type=moment, metavar="TIME", help="the last moment that is for learning only")
+    add_split_arguments(parser, title="what is learned from, and what is replayed")
     add = parser.add_argument_group("the workload").add_argument
     add(
         "--pod-startup",
@@ -151,25 +137,6 @@ def _behavior_in(document: Any) -> Any:  # noqa: ANN401  # whatever the JSON hol
         inner = document.get(key, document)
         document = inner if isinstance(inner, dict) else {}
     return document if {"scaleUp", "scaleDown"} & set(document) else None
-
-
-def train_end_of(arguments: argparse.Namespace, series: TimeSeries) -> int:
-    """Time of the last sample that is for learning only.
-
-    Raises:
-        InvalidSettings: There would be nothing to learn from, or nothing to replay.
-    """
-    if arguments.train_end is None:
-        end = series.start + (int(len(series) * arguments.train_fraction) - 1) * series.step
-        said = f"--train-fraction {arguments.train_fraction:g}"
-    else:
-        end = series.start + math.floor((arguments.train_end - series.start) / series.step) * series.step
-        said = f"--train-end {iso(arguments.train_end)}"
-    if not series.start <= end < series.end:
-        raise InvalidSettings(
-            [f"{said} must leave samples on both sides; the series goes from {iso(series.start)} to {iso(series.end)}"]
-        )
-    return end
 
 
 def read_study(arguments: argparse.Namespace) -> tuple[str, Study, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from forecasting.refits import fit_times
 from forecasting.registry import default_registry
 from scaler.cli.pool import Pool
 from scaler.cli.replay.arguments import read_study
@@ -16,7 +17,7 @@ from scaler.engine.ladder import STAND_INS
 from scaler.engine.state import BANDS
 from scaler.errors import InvalidSettings
 from scaler.replay.compare import HEADROOMS, QUANTILES
-from scaler.replay.forecasts import fit_times, highest_so_far, peaks_of
+from scaler.replay.forecasts import highest_so_far, peaks_of
 from scaler.replay.policies import Peaks
 from scaler.replay.report.content import coverage
 from scaler.replay.study import Setting

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from forecasting.errors import FitFailed, InsufficientHistory
+from forecasting.refits import refit_at
 from forecasting.registry import default_registry
 from scaler.replay.compare import Point
-from scaler.replay.forecasts import refit_at
 
 if TYPE_CHECKING:
     from forecasting.evaluation import Refit

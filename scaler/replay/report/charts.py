@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scaler.replay.hpa import SYNC_PERIOD
-from scaler.replay.report.svg import Plot, nice_ticks, time_ticks
+from scaler.report.charts import CURVE_CLASSES
+from scaler.report.svg import Plot, nice_ticks, time_ticks
 from scaler.words import number
 
 if TYPE_CHECKING:
@@ -17,13 +18,10 @@ if TYPE_CHECKING:
     from scaler.replay.report.content import Episode, Shown
     from scaler.replay.simulator import Outcome
 
-__all__ = ["CURVE_CLASSES", "calibration_chart", "curves_chart", "episode_chart", "load_chart"]
+__all__ = ["curves_chart", "episode_chart", "load_chart"]
 
 _COLUMNS = 880  # points of a line: about one per pixel
 _LOWEST = 1e-5  # of the load: a curve ends here, what sheds less is drawn on it
-
-CURVE_CLASSES = ("p1", "p2", "p3", "p4")
-"""Of the curves, in their order."""
 
 
 def load_chart(outcome: Outcome, *, top: float, title: str) -> str:
@@ -90,21 +88,6 @@ def curves_chart(curves: Mapping[str, Sequence[Point]], chosen: Point) -> str:
             plot.dot(point.cost_ratio, point.under_provisioned_load, f"{name} dot", _says(label, point))
     if chosen.cost_ratio <= right:
         plot.dot(chosen.cost_ratio, chosen.under_provisioned_load, "chosen", _says("this report", chosen), radius=7)
-    return plot.render()
-
-
-def calibration_chart(calibration: Mapping[float, float]) -> str:
-    """Promised against actual coverage of the peak."""
-    low = min(0.5, *calibration, *calibration.values())
-    low = np.floor(low * 10) / 10
-    plot = Plot("promised against actual coverage", (low, 1.0), (low, 1.0), width=470, height=340)
-    ticks = [(tick, f"{tick:.0%}") for tick in nice_ticks(low, 1.0, count=5)]
-    plot.axes(ticks, ticks, x_name="promised")
-    plot.line([(low, low), (1.0, 1.0)], "diagonal")
-    points = sorted(calibration.items())
-    plot.line(points, "p1")
-    for promised, actual in points:
-        plot.dot(promised, actual, "p1 dot", f"promised {promised:.1%}, actual {actual:.1%}")
     return plot.render()
 
 

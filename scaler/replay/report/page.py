@@ -1,4 +1,4 @@
-"""The report as one HTML page: style and plots inside, nothing fetched, no scripts."""
+"""The report as one HTML page."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from scaler import __version__
 from scaler.replay.hpa import SYNC_PERIOD
-from scaler.replay.report.charts import CURVE_CLASSES, calibration_chart, curves_chart, episode_chart, load_chart
+from scaler.replay.report.charts import curves_chart, episode_chart, load_chart
 from scaler.replay.report.content import episodes
-from scaler.replay.report.style import style
 from scaler.replay.report.words import scaled_object, summary
+from scaler.report.charts import CURVE_CLASSES, calibration_chart
+from scaler.report.document import document, figure, key, table
 from scaler.times import iso
 from scaler.words import duration, number
 
@@ -22,8 +23,10 @@ __all__ = ["page"]
 _EVENTS = 12  # in the table
 _CLOSE_UP = 4  # drawn
 
-# a browser that honours it fetches nothing, whatever a name in the data may look like
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_CALIBRATION = (
+    "How often the actual peak within the lead time stayed at or below the forecast quantile. On the dashed line: as "
+    "promised. Below it: the forecast was too low too often."
+)
 
 
 def page(content: Content) -> str:
@@ -37,13 +40,7 @@ def page(content: Content) -> str:
         _paste(content),
         _fine_print(content),
     )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>Foresail on {escape(content.name)}</title><style>{style()}</style></head>"
-        f"<body>{''.join(parts)}</body></html>\n"
-    )
+    return document(f"Foresail on {content.name}", parts)
 
 
 def _head(content: Content) -> str:
@@ -60,18 +57,17 @@ def _head(content: Content) -> str:
 
 def _table(content: Content) -> str:
     heads = ("policy", "load shed", "time short", "cost", "pod-hours", "size changes")
-    rows = "".join(_row(one, own=one is content.chosen) for one in (content.chosen, *content.others))
+    rows = [_row(one) for one in (content.chosen, *content.others)]
     return (
-        '<section><div class="scroll"><table><thead><tr>'
-        f"{''.join(f'<th>{head}</th>' for head in heads)}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<section>{table(heads, rows, own=0)}"
         '<p class="muted">Load shed: load that found no ready pod, as a part of all. Cost: pod-hours from creation '
         "to deletion, an oracle's are 1.</p></section>"
     )
 
 
-def _row(shown: Shown, *, own: bool) -> str:
+def _row(shown: Shown) -> tuple[str, ...]:
     point = shown.point
-    cells = (
+    return (
         shown.label,
         f"{point.under_provisioned_load:.3%}",
         f"{point.under_provisioned_time:.2%}",
@@ -79,7 +75,6 @@ def _row(shown: Shown, *, own: bool) -> str:
         number(point.pod_hours),
         str(point.scale_events),
     )
-    return f'<tr class="{"own" if own else ""}">{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
 
 
 def _over_time(content: Content) -> str:
@@ -88,11 +83,11 @@ def _over_time(content: Content) -> str:
     # a capacity far above every load would press all plots flat
     top = min(2 * highest, max(highest, *(float(one.outcome.capacity.max()) for one in shown))) * 1.03
     figures = "".join(
-        f"<h3>{escape(one.label)}</h3><figure>"
-        f"{load_chart(one.outcome, top=top, title=f'load and capacity over time: {one.label}')}</figure>"
+        f"<h3>{escape(one.label)}</h3>"
+        f"{figure(load_chart(one.outcome, top=top, title=f'load and capacity over time: {one.label}'))}"
         for one in shown
     )
-    keys = _key(("load", "load"), ("capacity", "capacity: ready pods times what one carries"), ("short", "shortfall"))
+    keys = key(("load", "load"), ("capacity", "capacity: ready pods times what one carries"), ("short", "shortfall"))
     return f"<section><h2>Load, capacity, shortfall</h2>{keys}{figures}</section>"
 
 
@@ -104,20 +99,18 @@ def _highest(content: Content) -> float:
 def _curves(content: Content) -> str:
     if not content.curves:
         return ""
-    keys = _key(*((name, label) for label, name in zip(content.curves, CURVE_CLASSES, strict=False)))
+    keys = key(*((name, label) for label, name in zip(content.curves, CURVE_CLASSES, strict=False)))
     calibration = ""
     if content.calibration:
         calibration = (
             "<h3>Do the forecasts keep their promise?</h3>"
-            f'<div class="pair"><figure>{calibration_chart(content.calibration)}<figcaption>How often the actual peak '
-            "within the lead time stayed at or below the forecast quantile. On the dashed line: as promised. Below it: "
-            "the forecast was too low too often.</figcaption></figure></div>"
+            f'<div class="pair">{figure(calibration_chart([content.calibration]), _CALIBRATION)}</div>'
         )
     return (
         "<section><h2>What a little more costs, and what it saves</h2>"
         "<p>Each point is one setting, replayed. Lower and further left is better; the ring is this report's "
         "setting.</p>"
-        f"{keys}<figure>{curves_chart(content.curves, content.chosen.point)}</figure>{calibration}</section>"
+        f"{keys}{figure(curves_chart(content.curves, content.chosen.point))}{calibration}</section>"
     )
 
 
@@ -128,32 +121,26 @@ def _events(content: Content) -> str:
         return "<section><h2>Events</h2><p>Neither policy fell short at any moment.</p></section>"
     times = content.chosen.outcome.demand.times()
     target = content.study.workload.target
-    rows = "".join(_event(episode, times, target) for episode in found)
-    keys = _key(
-        ("load-area", "load"), *zip(CURVE_CLASSES, (f"capacity, {one.label}" for one in compared), strict=False)
-    )
+    rows = [_event(episode, times, target) for episode in found]
+    keys = key(("load-area", "load"), *zip(CURVE_CLASSES, (f"capacity, {one.label}" for one in compared), strict=False))
     closer = "".join(
-        f"<figure>{episode_chart(episode, compared)}<figcaption>{iso(times[episode.first])}</figcaption></figure>"
-        for episode in found[:_CLOSE_UP]
+        figure(episode_chart(episode, compared), iso(times[episode.first])) for episode in found[:_CLOSE_UP]
     )
     heads = ("from (UTC)", "lasted", "highest load", "pods it needs", *(f"shed, {one.label}" for one in compared))
     return (
-        "<section><h2>The events that hurt most</h2>"
-        f'<div class="scroll"><table><thead><tr>{"".join(f"<th>{escape(head)}</th>" for head in heads)}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
+        f"<section><h2>The events that hurt most</h2>{table(heads, rows)}"
         f'<p class="muted">Shed: in load times seconds.</p>{keys}<div class="pair">{closer}</div></section>'
     )
 
 
-def _event(episode: Episode, times: object, target: float) -> str:
-    cells = (
+def _event(episode: Episode, times: object, target: float) -> tuple[str, ...]:
+    return (
         iso(times[episode.first]),  # type: ignore[index]  # an array
         duration((episode.last - episode.first + 1) * SYNC_PERIOD),
         number(episode.peak),
         str(-int(-episode.peak // target)),
         *(number(shed) for shed in episode.shed),
     )
-    return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
 
 
 def _paste(content: Content) -> str:
@@ -178,8 +165,3 @@ def _fine_print(content: Content) -> str:
         "other than this report's are shown for comparison, and picking the best of them afterwards flatters it. "
         f"Foresail {escape(__version__)}.</p></section>"
     )
-
-
-def _key(*entries: tuple[str, str]) -> str:
-    items = "".join(f'<li><i style="background:var(--{name})"></i>{escape(label)}</li>' for name, label in entries)
-    return f'<ul class="key">{items}</ul>'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scaler.kinds import show_duration, show_number
+from scaler.report.document import capital
 from scaler.words import duration, number
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def summary(content: Content) -> list[str]:
         "pod-hours of an oracle that knows the load and needs no start-up time."
     )
     reference = (
-        f"{_capital(content.others[0].label)} leaves {plain.under_provisioned_load:.3%} at {plain.cost_ratio:.2f}."
+        f"{capital(content.others[0].label)} leaves {plain.under_provisioned_load:.3%} at {plain.cost_ratio:.2f}."
     )
     sentences = [outcome, reference]
     equal = content.equal_cost
@@ -51,7 +52,7 @@ def summary(content: Content) -> list[str]:
         f"{content.others[0].label}."
     )
     if content.forecasts:
-        sentences.append(_capital(content.forecasts) + ".")
+        sentences.append(capital(content.forecasts) + ".")
     return sentences
 
 
@@ -114,10 +115,6 @@ def _rules(name: str, rules: Rules) -> list[str]:
         ),
     ]
     return [line for line in lines if line]
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _slug(name: str) -> str:

@@ -8,8 +8,9 @@ import pytest
 
 from forecasting.errors import FitFailed
 from forecasting.models.naive import Naive
+from forecasting.refits import fit_times, refit_at
 from forecasting.series import TimeSeries
-from scaler.replay.forecasts import fit_times, highest_so_far, peaks_of, refit_at
+from scaler.replay.forecasts import highest_so_far, peaks_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ SERIES = TimeSeries(600, 60, 50 + RNG.gamma(2.0, 5.0, 400))
 def test_fits_are_due_from_train_end_on() -> None:
     assert fit_times(SERIES, train_end=6000, refit_every=7200) == [6000, 13200, 20400]
     assert fit_times(SERIES, train_end=6059, refit_every=7230) == [6000, 13200, 20400]
-    assert fit_times(SERIES, train_end=SERIES.end - 60, refit_every=60) == [SERIES.end - 60]
+    assert fit_times(SERIES, train_end=SERIES.end - 60, refit_every=60) == [SERIES.end - 60, SERIES.end]
 
 
 def made(series: TimeSeries, forecaster: Naive | Refuses, every: int) -> np.ndarray:
@@ -76,3 +77,9 @@ def test_a_first_fit_that_fails_is_an_error() -> None:
 def test_the_highest_is_that_of_the_window() -> None:
     series = TimeSeries(0, 60, np.array([np.nan, 3.0, 1.0, np.nan, 2.0]))
     np.testing.assert_array_equal(highest_so_far(series, window=180), [np.nan, 3.0, 3.0, 3.0, 2.0])
+
+
+def test_what_is_forecast_at_the_last_sample_does_not_depend_on_there_being_more() -> None:
+    # a fit is due at the end of the cut series
+    cut = SERIES.until(12000)
+    np.testing.assert_array_equal(made(cut, Naive(), 6000)[:, 190], made(SERIES, Naive(), 6000)[:, 190])

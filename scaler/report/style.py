@@ -1,4 +1,4 @@
-"""The report's style sheet: light and dark from one set of variables."""
+"""The pages' style sheet: light and dark from one set of variables."""
 
 __all__ = ["DARK", "LIGHT", "style"]
 
