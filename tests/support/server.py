@@ -1,0 +1,134 @@
+"""`foresail serve` as a user starts it: a real process, with real children."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["PATIENCE", "Server", "until"]
+
+PATIENCE = 90.0  # seconds for a process to come up, to go down, or to notice something
+
+
+_SETTINGS = {
+    "observe_interval": "1s",
+    "forecast_max_age": "90s",
+    "log_format": "json",
+    # the machine may be busy: what is shown is not speed
+    "first_answer_wait": "25s",
+    "rpc_deadline": "30s",
+}
+
+
+class Server:
+    """`foresail serve` in a directory of its own.
+
+    Args:
+        directory: Where its settings, data and log lie.
+        prometheus: Address that triggers may give.
+        settings: Over those that suit a test, by key; texts.
+    """
+
+    def __init__(self, directory: Path, prometheus: str, **settings: str) -> None:
+        self._directory = directory
+        self._settings = _SETTINGS | settings
+        self._allow = prometheus.removeprefix("http://")
+        self._process: subprocess.Popen[bytes] | None = None
+        self.more_settings = ""  # tables, behind the keys
+        self.environment: dict[str, str] = {}
+        self.prometheus = prometheus
+        self.grpc = ""
+        self.http = ""
+
+    @property
+    def store(self) -> Path:
+        return self._directory / "data" / "foresail.db"
+
+    @property
+    def log(self) -> Path:
+        return self._directory / "server.log"
+
+    async def start(self) -> None:
+        self.log.write_bytes(b"")
+        lines = [f"{key} = {json.dumps(value)}" for key, value in self._settings.items()]
+        (self._directory / "foresail.toml").write_text("\n".join(lines) + "\n" + self.more_settings)
+        await asyncio.to_thread(self._spawn)
+        await until(self._serving, lambda: f"the server does not serve: {self.log.read_text()[-3000:]}")
+
+    def _spawn(self) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "scaler", "serve"),
+                    *("--config", str(self._directory / "foresail.toml")),
+                    *("--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"),
+                    *("--data-dir", str(self._directory / "data"), "--allow-address", self._allow),
+                ],
+                stderr=log,
+                env={**os.environ, **self.environment},
+            )
+
+    async def _serving(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, f"the server has ended: {self.log.read_text()[-3000:]}"
+        for line in self.lines():
+            if line.get("event") == "serving":
+                self.grpc, self.http = line["grpc"], f"http://{line['http']}"
+                return True
+        return False
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The log."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(f"{self.http}{path}", timeout=10) as response:  # noqa: S310 -- our own server
+            text: str = response.read().decode()
+            return text
+
+    def explain(self) -> dict[str, Any]:
+        """Why the one trigger of shop/web answers what it does."""
+        (explained,) = json.loads(self.get("/api/v1/triggers/shop/web/explain"))["triggers"]
+        found: dict[str, Any] = explained
+        return found
+
+    def kill(self) -> None:
+        """What an out-of-memory kill does. The engine, a child, must notice by itself."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait(PATIENCE)
+            self._process = None
+
+    def kill_engine(self) -> None:
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        (engine,) = [
+            int(child) for child in children if b"scaler.engine.process" in Path(f"/proc/{child}/cmdline").read_bytes()
+        ]
+        os.kill(engine, signal.SIGKILL)
+
+    def terminate(self) -> int:
+        assert self._process is not None
+        self._process.terminate()
+        code = self._process.wait(PATIENCE)
+        self._process = None
+        return code
+
+
+async def until(condition: Callable[[], Any], failure: Callable[[], str]) -> None:
+    """Asks again until the condition holds, within a bounded time."""
+    deadline = time.monotonic() + PATIENCE
+    while not await condition():
+        assert time.monotonic() < deadline, failure()
+        await asyncio.sleep(0.1)
