@@ -195,23 +195,29 @@ class Arima:
         return FittedArima(step=series.step, constant=constant, harmonics=harmonics, errors=errors, length=length)
 
 
-def hannan_rissanen(x: FloatArray, p: int, q: int, *, long_order: int = _LONG_ORDER) -> Arma | None:
+def long_errors(x: FloatArray) -> FloatArray:
+    """The errors of a long autoregression, which the orders' regressions share; 0 where it has no past; shape (n,)."""
+    errors = np.zeros(x.size)
+    lags = _lagged(x, _LONG_ORDER)
+    errors[_LONG_ORDER:] = x[_LONG_ORDER:] - lags @ _solve(lags, x[_LONG_ORDER:])
+    return errors
+
+
+def hannan_rissanen(x: FloatArray, p: int, q: int, *, errors: FloatArray | None = None) -> Arma | None:
     """An ARMA(p, q) by two regressions: a long autoregression for the errors, then on lags of x and of these.
 
     Args:
         x: Mean 0, nothing missing; shape (n,).
         p: Lags of x.
         q: Lags of the errors.
-        long_order: Order of the long autoregression.
+        errors: `long_errors(x)`, if they are known already.
 
     Returns:
         None if the estimate is not stationary or not invertible.
     """
-    errors = np.zeros(x.size)
-    if q:
-        lags = _lagged(x, long_order)
-        errors[long_order:] = x[long_order:] - lags @ _solve(lags, x[long_order:])
-    skip = long_order + max(p, q) if q else p
+    if errors is None:
+        errors = long_errors(x) if q else np.zeros(x.size)
+    skip = _LONG_ORDER + max(p, q) if q else p
     columns = [x[skip - i : x.size - i] for i in range(1, p + 1)]
     columns += [errors[skip - j : x.size - j] for j in range(1, q + 1)]
     found = _solve(np.stack(columns, axis=1), x[skip:]) if columns else np.empty(0)
@@ -261,8 +267,9 @@ def _best_order(left: FloatArray, length: int, horizon: int) -> Arma:
     came = np.concatenate([left, np.full(horizon, np.nan)])[at[:, None] + ahead]
     known = np.maximum((~np.isnan(came)).sum(axis=0), 1)
     best, least, reference = walk, np.inf, np.ones(len(ahead))
+    sources = {d: (differenced, long_errors(differenced)) for d, differenced in enumerate((x, np.diff(x)))}
     for p, d, q in ((0, 1, 0), *(order for order in _ORDERS if order != (0, 1, 0))):
-        arma = hannan_rissanen(np.diff(x) if d else x, p, q) if p or q else Arma(ar=(), ma=())
+        arma = hannan_rissanen(sources[d][0], p, q, errors=sources[d][1]) if p or q else Arma(ar=(), ma=())
         if arma is None:
             continue
         if d:

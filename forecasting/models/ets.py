@@ -63,17 +63,8 @@ class Smoothing:
 
         The first sample is the level that smoothing starts from, with no trend.
         """
-        keep = np.array([[1.0, self.phi], [0.0, self.phi]])
-        gain = np.array([self.alpha, self.beta])
-        # a state is last's, moved on, plus what the new sample adds: states are sums of powers of this matrix
-        on = keep - np.outer(gain, [1.0, self.phi])
-        states = np.empty((length, 2))
-        state = gain
-        for back in range(length - 1):
-            states[length - 1 - back] = state
-            state = on @ state
-        states[0] = np.linalg.matrix_power(on, length - 1) @ np.array([1.0, 0.0])
-        return states[:, 0].copy(), states[:, 1].copy()
+        levels, trends = _weights((self,), length)
+        return levels[:, 0].copy(), trends[:, 0].copy()
 
     def course(self, horizons: IntArray) -> FloatArray:
         """How much of the trend is added by each horizon; shape (len(horizons),)."""
@@ -160,6 +151,23 @@ def _grid(*, trend: bool) -> Iterator[Smoothing]:
                     yield Smoothing(alpha=alpha, beta=beta * alpha, phi=phi)
 
 
+def _weights(candidates: Sequence[Smoothing], length: int) -> tuple[FloatArray, FloatArray]:
+    """`Smoothing.weights` of all of these at once: of the level and of the trend; shape (length, K) each."""
+    alpha, beta, phi = (np.array([getattr(s, name) for s in candidates]) for name in ("alpha", "beta", "phi"))
+    # a state is last's, moved on, plus what the new sample adds: states are sums of powers of this matrix
+    on = np.array([[1 - alpha, phi * (1 - alpha)], [-beta, phi * (1 - beta)]])
+    levels, trends = np.empty((length, len(candidates))), np.empty((length, len(candidates)))
+    level, trend = alpha, beta
+    # the first sample is a state of its own: the level, and no trend
+    first, second = np.ones(len(candidates)), np.zeros(len(candidates))
+    for row in range(length - 1, 0, -1):
+        levels[row], trends[row] = level, trend
+        level, trend = on[0, 0] * level + on[0, 1] * trend, on[1, 0] * level + on[1, 1] * trend
+        first, second = on[0, 0] * first + on[0, 1] * second, on[1, 0] * first + on[1, 1] * second
+    levels[0], trends[0] = first, second
+    return levels, trends
+
+
 def _estimate(
     series: TimeSeries, seasons: tuple[int, ...], horizon: int, candidates: tuple[Smoothing, ...]
 ) -> FittedEts:
@@ -174,9 +182,8 @@ def _estimate(
     if len(at) < 30:
         raise FitFailed("ets: fewer than 30 origins have a known sample to smooth up to")
     past = np.lib.stride_tricks.sliding_window_view(strayed, length)[at - length + 1]
-    weights = [smoothing.weights(length) for smoothing in candidates]
-    levels = past @ np.stack([level for level, _ in weights], axis=1)
-    trends = past @ np.stack([trend for _, trend in weights], axis=1)
+    weights = _weights(candidates, length)
+    levels, trends = (past @ each for each in weights)
     padded = np.concatenate([root - others, np.full(horizon, np.nan)])
     loss = np.zeros(len(candidates))
     for ahead in np.unique([1, max(1, horizon // 4), max(1, horizon // 2), horizon]):
@@ -188,7 +195,7 @@ def _estimate(
             # each horizon counts alike: in shares of what the best candidate misses there
             loss += miss / max(float(miss.min()), 1e-12)
     best = int(np.argmin(loss))
-    level, trend = weights[best]
+    level, trend = candidates[best].weights(length)
     return FittedEts(step=series.step, profiles=profiles, smoothing=candidates[best], level=level, trend=trend)
 
 
