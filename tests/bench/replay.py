@@ -26,7 +26,6 @@ from scaler.engine.ladder import STAND_INS
 from scaler.engine.state import BANDS
 from scaler.replay.compare import HEADROOMS, Point, shed_at_cost
 from scaler.replay.forecasts import highest_so_far, peaks_of
-from scaler.replay.hpa import SYNC_PERIOD
 from scaler.replay.policies import Peaks
 from scaler.replay.simulator import Workload
 from scaler.replay.study import Setting, Study, held_at
@@ -99,7 +98,6 @@ def replay_trace(task: Task) -> Result:
     decision = DecisionPolicy(
         threshold=task.target,
         lead_time=task.startup,
-        asking_delay=SYNC_PERIOD,
         headroom=task.headroom,
         max_factor=SCHEMA.defaults["max_factor"],
     )

@@ -11,11 +11,10 @@ from scaler.cli.arguments import listed, typed
 from scaler.cli.history import add_history_arguments, read_history
 from scaler.cli.pool import cores
 from scaler.cli.split import add_split_arguments, train_end_of
-from scaler.decision import DecisionPolicy
+from scaler.decision import ASKING_DELAY, DecisionPolicy
 from scaler.errors import InvalidSettings
 from scaler.kinds import DAY, HOUR, duration, integer, number
 from scaler.replay.behavior import Behavior, default_behavior, parse_behavior
-from scaler.replay.hpa import SYNC_PERIOD
 from scaler.replay.keda import ScaledObjectSpec
 from scaler.replay.simulator import Workload
 from scaler.replay.study import POLICIES, Study, held_at
@@ -59,6 +58,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=defaults["forecaster"],
         metavar="NAME",
         help="default: %(default)s",
+    )
+    add(
+        "--asking-delay",
+        type=typed(_SPAN),
+        default=ASKING_DELAY,
+        metavar="TIME",
+        help=f"the server's setting of this name; default: {ASKING_DELAY:g}s",
     )
     add("--refit-every", type=typed(duration(minimum=60, bare=1)), default=DAY, metavar="TIME", help="default: 24h")
     add("--sweep", action="store_true", help="run many quantiles and headrooms of foresail, reactive and offset")
@@ -172,7 +178,7 @@ def read_study(arguments: argparse.Namespace) -> tuple[str, Study, int]:
         threshold=arguments.target,
         activation_threshold=arguments.activation,
         lead_time=lead_time,
-        asking_delay=delay + SYNC_PERIOD,  # the delays that there are in a replay
+        asking_delay=arguments.asking_delay,
         max_factor=SCHEMA.defaults["max_factor"],
         # a series coarser than the server's steps is forecast less often: its forecasts stay good until the next
         forecast_max_age=max(DecisionPolicy(threshold=1.0).forecast_max_age, 2.0 * series.step + delay),
