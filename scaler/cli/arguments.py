@@ -56,5 +56,5 @@ def add_config_argument(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=os.environ.get("FORESAIL_CONFIG"),
         help="the settings, a TOML file (default: $FORESAIL_CONFIG, or none); the environment (FORESAIL_...) overrides "
-        "it, the options of this command override both",
+        "it, the command line overrides both",
     )

@@ -41,13 +41,19 @@ def add_history_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("instead of a file").add_argument
     add("--source", metavar="NAME|URL", help="a source of the settings, or a Prometheus server's address")
     add("--query", metavar="PROMQL", help="a query with one result")
-    add("--since", type=typed(duration(minimum=HOUR, maximum=400 * DAY)), default=21 * DAY, metavar="TIME", help="21d")
+    add(
+        "--since",
+        type=typed(duration(minimum=HOUR, maximum=400 * DAY)),
+        default=21 * DAY,
+        metavar="TIME",
+        help="how far back (default: 21d)",
+    )
     add(
         "--query-step",
         type=typed(integer(minimum=1, maximum=int(HOUR))),
         default=_STEP,
         metavar="SECONDS",
-        help="default: 60",
+        help="between its samples (default: 60)",
     )
     add_config_argument(parser)
 

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import sys
 from typing import TYPE_CHECKING, Protocol, cast
 
 from scaler import __version__
+from scaler.cli.parser import CommandParser
 from scaler.errors import ForesailError
+from scaler.parameters import nearest
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "command_parser", "main", "main_parser"]
 
 COMMANDS = {
     "serve": "run the scaler: gRPC for KEDA, HTTP for people and Prometheus",
     "demo": "see all of it work on this machine, with nothing installed",
     "replay": "see on your own history what a policy would have done and cost, against plain KEDA",
-    "explain": "why the last answer was what it was (asks a running server)",
+    "explain": "say why the last answer was what it was (asks a running server)",
     "doctor": "check addresses, credentials, queries and clocks; say how to mend them",
 }
 """Subcommand -> what `foresail --help` says of it. Each is a module of its own, imported only when it is used."""
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2  # as argparse does
+EXIT_INTERRUPTED = 130  # what a shell expects of a program ended by Ctrl-C
 
 
 class Command(Protocol):
@@ -41,29 +44,52 @@ class Command(Protocol):
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    parser, commands = _parser()
-    name = next((word for word in argv if not word.startswith("-")), "")
-    if name not in COMMANDS:
-        parser.parse_args(argv)  # --help, --version, or a text that says what is wrong
-        parser.print_help()
+    at = next((n for n, word in enumerate(argv) if not word.startswith("-")), len(argv))
+    parser = main_parser()
+    parser.read(argv[:at])  # --help, --version, or a text that says what is wrong
+    if at == len(argv):
+        parser.print_help(sys.stderr)
         return EXIT_USAGE
-    command = cast("Command", importlib.import_module(f"scaler.cli.{name}"))
-    command.configure(commands[name])
+    name = argv[at]
+    if name not in COMMANDS:
+        near = nearest(name, COMMANDS)
+        known = f"the commands are {', '.join(COMMANDS)}"
+        parser.error(f"there is no command {name!r}; {f'did you mean {near}?' if near else known}")
+    command, parser = _configured(name)
+    arguments = parser.read(argv[at + 1 :])
     try:
-        return command.run(parser.parse_args(argv))
+        return command.run(arguments)
     except ForesailError as error:
         print(f"foresail {name}: {error}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
-        return 130  # what a shell expects of a program ended by Ctrl-C
+        return EXIT_INTERRUPTED
 
 
-def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    parser = argparse.ArgumentParser(
+def main_parser() -> CommandParser:
+    """The parser of what stands before the command."""
+    width = max(map(len, COMMANDS))
+    listed = "\n".join(f"  {name:{width}}  {what}" for name, what in COMMANDS.items())
+    parser = CommandParser(
         prog="foresail",
-        description="A KEDA external scaler that answers with the load of the near future.",
+        description=f"A KEDA external scaler that answers with the load of the near future.\n\ncommands:\n{listed}",
         epilog="'foresail COMMAND --help' tells more about one.",
+        places="COMMAND",
     )
-    parser.add_argument("--version", action="version", version=f"foresail {__version__}")
-    sub = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    return parser, {name: sub.add_parser(name, help=text, description=text) for name, text in COMMANDS.items()}
+    parser.add_argument(
+        "--version", action="version", version=f"foresail {__version__}", help="show the version and exit"
+    )
+    return parser
+
+
+def command_parser(name: str) -> CommandParser:
+    """The parser of a command, with its arguments declared."""
+    return _configured(name)[1]
+
+
+def _configured(name: str) -> tuple[Command, CommandParser]:
+    command = cast("Command", importlib.import_module(f"scaler.cli.{name}"))
+    said = COMMANDS[name]
+    parser = CommandParser(prog=f"foresail {name}", description=f"{said[0].upper()}{said[1:]}.")
+    command.configure(parser)
+    return command, parser

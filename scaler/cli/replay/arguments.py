@@ -38,35 +38,47 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--target", type=typed(number(minimum=0.001)), required=True, metavar="X", help="load that one pod carries"
     )
     add = parser.add_argument_group("the policy").add_argument
-    add("--policy", choices=POLICIES, default="foresail", help="default: %(default)s")
-    add("--quantile", type=typed(number(minimum=0.5, maximum=0.999)), default=defaults["quantile"], metavar="Q")
+    add("--policy", choices=POLICIES, default="foresail", help="what is tried (default: foresail)")
+    add(
+        "--quantile",
+        type=typed(number(minimum=0.5, maximum=0.999)),
+        default=defaults["quantile"],
+        metavar="Q",
+        help="of the coming peak, that foresail serves (default: %(default)g)",
+    )
     add(
         "--headroom",
         type=typed(number(minimum=1.0, maximum=10.0)),
         metavar="F",
-        help=f"factor on the observed load; default: {defaults['headroom']:g} for foresail, 1 (plain KEDA) for others",
+        help=f"factor on the observed load (default: {defaults['headroom']:g} for foresail, 1 for others)",
     )
     add(
         "--lead-time",
         type=typed(_STARTUP),
         metavar="TIME",
-        help="what the policy takes for the pods' start-up time; default: the longest --pod-startup",
+        help="what the policy takes for the pods' start-up time (default: the longest --pod-startup)",
     )
     add(
         "--forecaster",
         choices=default_registry().names(),
         default=defaults["forecaster"],
         metavar="NAME",
-        help="default: %(default)s",
+        help="the method, or auto (default: %(default)s)",
+    )
+    add(
+        "--refit-every",
+        type=typed(duration(minimum=60, bare=1)),
+        default=DAY,
+        metavar="TIME",
+        help="how long a model is used (default: 24h)",
     )
     add(
         "--asking-delay",
         type=typed(_SPAN),
         default=ASKING_DELAY,
         metavar="TIME",
-        help=f"the server's setting of this name; default: {ASKING_DELAY:g}s",
+        help=f"the server's setting of this name (default: {ASKING_DELAY:g}s)",
     )
-    add("--refit-every", type=typed(duration(minimum=60, bare=1)), default=DAY, metavar="TIME", help="default: 24h")
     add("--sweep", action="store_true", help="run many quantiles and headrooms of foresail, reactive and offset")
     add_split_arguments(parser, title="what is learned from, and what is replayed")
     add = parser.add_argument_group("the workload").add_argument
@@ -75,10 +87,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=listed(_STARTUP),
         default=(180.0,),
         metavar="TIME[,TIME]",
-        help="from a pod's creation to its first work; several are taken in turn, as observed; default: 3m",
+        help="from a pod's creation to its first work; several are taken in turn, as observed (default: 3m)",
     )
-    add("--min-replicas", type=typed(integer(minimum=0, maximum=1_000_000)), default=1, metavar="N", help="default: 1")
-    add("--max-replicas", type=typed(integer(minimum=1, maximum=1_000_000)), default=1_000_000, metavar="N")
+    add(
+        "--min-replicas",
+        type=typed(integer(minimum=0, maximum=1_000_000)),
+        default=1,
+        metavar="N",
+        help="fewest pods (default: 1)",
+    )
+    add(
+        "--max-replicas",
+        type=typed(integer(minimum=1, maximum=1_000_000)),
+        default=1_000_000,
+        metavar="N",
+        help="most pods (default: 1000000)",
+    )
     add(
         "--behavior",
         default="none",
@@ -86,15 +110,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the HPA's behavior: none, as KEDA creates HPAs by default; the defaults of one that is given; or that of "
         "a file (JSON: a behavior, an HPA or a ScaledObject)",
     )
-    add("--activation", type=typed(number(minimum=0.0)), default=0.0, metavar="X", help="load above which it is awake")
-    add("--polling-interval", type=typed(integer(minimum=1, maximum=3600)), default=30, metavar="SECONDS")
-    add("--cooldown-period", type=typed(integer(minimum=0, maximum=86400)), default=300, metavar="SECONDS")
+    add("--activation", type=typed(number(minimum=0.0)), default=0.0, metavar="X", help="awake above this (default: 0)")
+    add(
+        "--polling-interval",
+        type=typed(integer(minimum=1, maximum=3600)),
+        default=30,
+        metavar="SECONDS",
+        help="of KEDA (default: 30)",
+    )
+    add(
+        "--cooldown-period",
+        type=typed(integer(minimum=0, maximum=86400)),
+        default=300,
+        metavar="SECONDS",
+        help="of KEDA, before it goes to zero (default: 300)",
+    )
     add(
         "--metric-delay",
         type=typed(_SPAN),
         default=0.0,
         metavar="TIME",
-        help="how old the newest sample is when it is seen; default: 0s",
+        help="how old the newest sample is when it is seen (default: 0s)",
     )
     add(
         "--step",
@@ -106,7 +142,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="print the figures for machines")
     add("--decisions", type=Path, metavar="OUT.csv", help="write a line for each HPA sync")
     add("--html", type=Path, metavar="OUT.html", help="write a page about it; runs a sweep")
-    add("--jobs", type=typed(integer(minimum=1, maximum=1024)), default=cores(), metavar="N", help="default: all cores")
+    add(
+        "--jobs",
+        type=typed(integer(minimum=1, maximum=1024)),
+        default=cores(),
+        metavar="N",
+        help="processes (default: all cores)",
+    )
 
 
 def read_behavior(choice: str) -> Behavior | None:

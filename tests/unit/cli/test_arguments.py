@@ -1,0 +1,42 @@
+"""Values on the command line are read as in metadata and settings, and refused in the same words."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from scaler.cli.arguments import duration_argument, listed, moment, typed
+from scaler.kinds import integer
+
+
+def test_values_are_read_as_everywhere() -> None:
+    assert duration_argument(" 1h30m ") == 5400.0
+    assert typed(integer(minimum=1, maximum=9))("7") == 7
+    assert listed(integer(minimum=1, maximum=9))("7,8, 9") == (7, 8, 9)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1767225600", 1767225600.0), ("2026-01-01T00:00:00Z", 1767225600.0), ("2026-01-01", 1767225600.0)],
+)
+def test_moments(text: str, seconds: float) -> None:
+    assert moment(text) == seconds
+
+
+def test_refusals_show_the_value_and_what_would_be_right() -> None:
+    with pytest.raises(argparse.ArgumentTypeError) as refused:
+        duration_argument("soon")
+    assert str(refused.value) == '"soon": it must be a duration, such as 90s, 5m, 1h30m or 7d'
+    with pytest.raises(argparse.ArgumentTypeError) as refused:
+        listed(integer(minimum=1, maximum=9))("7,70")
+    assert str(refused.value) == '"70": it must be a whole number from 1 to 9'
+
+
+@pytest.mark.parametrize("text", ["yesterday", "nan", "inf", ""])
+def test_a_text_that_is_no_moment(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError) as refused:
+        moment(text)
+    assert str(refused.value) == (
+        f'"{text}": it must be epoch seconds or ISO 8601, such as 1767225600 or 2026-01-01T00:00:00Z'
+    )
