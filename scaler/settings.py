@@ -50,6 +50,8 @@ MAX_FILE = 1 << 20  # bytes
 # What Kubernetes puts into every container for a Service whose name begins with "foresail"; not ours to read.
 _SERVICE_LINKS = re.compile(r"FORESAIL_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT(?:_[0-9]+_.*)?)")
 
+_OF_COMMANDS = frozenset({"FORESAIL_CONFIG", "FORESAIL_SERVER"})  # defaults of options: --config, explain's --server
+
 _LISTENING = "Listening"
 _KEEPING = "Keeping"
 _SOURCES = "Asking sources"
@@ -375,7 +377,7 @@ def _from_environment(environ: Mapping[str, str], variables: set[str]) -> dict[s
         for name, value in environ.items()
         if name.startswith(PREFIX)
         and name not in variables
-        and name != "FORESAIL_CONFIG"
+        and name not in _OF_COMMANDS
         and not _SERVICE_LINKS.fullmatch(name)
     }
 

@@ -1,0 +1,143 @@
+"""`foresail explain`: asks a running server why it answers what it does, and shows it to people."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+from http import HTTPStatus
+from typing import NoReturn
+from urllib.parse import quote
+
+import httpx
+import msgspec
+from rich.console import Console
+
+from scaler.cli.explanation import show
+from scaler.errors import ForesailError
+from scaler.kinds import quoted
+from scaler.telemetry.masking import without_credentials
+from scaler.web.board import Explanation
+
+__all__ = ["NotExplained", "configure", "run"]
+
+SERVER_VARIABLE = "FORESAIL_SERVER"
+_DEFAULT_SERVER = "http://127.0.0.1:8080"
+_TIMEOUT = 10.0  # seconds
+_OBJECT = re.compile(r"([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)/([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)")
+_PORT_FORWARD = "kubectl port-forward svc/foresail 8080 -n NAMESPACE"
+
+
+class NotExplained(ForesailError):
+    """The server cannot be asked, or has no answer."""
+
+
+class _Document(msgspec.Struct, frozen=True):
+    triggers: list[Explanation]
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    error: str
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments."""
+    parser.add_argument(
+        "scaled_object",
+        metavar="NAMESPACE/NAME",
+        type=_scaled_object,
+        help="the ScaledObject, as 'kubectl get scaledobject -A' lists it",
+    )
+    parser.add_argument(
+        "--server",
+        metavar="URL",
+        default=os.environ.get(SERVER_VARIABLE) or _DEFAULT_SERVER,
+        help=f"the server's HTTP side (default: ${SERVER_VARIABLE}, or {_DEFAULT_SERVER})",
+    )
+    parser.add_argument("--json", action="store_true", help="print the server's answer for machines")
+    parser.epilog = (
+        "From outside of the cluster, let kubectl lead to the server first:\n"
+        f"  {_PORT_FORWARD}\n\n"
+        "Exit codes: 0 explained, 1 not explained (standard error says why), 2 wrong arguments."
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Asks, and shows the answer."""
+    namespace, name = arguments.scaled_object
+    body = _ask(arguments.server, namespace, name)
+    if arguments.json:
+        print(json.dumps(json.loads(body), indent=2, ensure_ascii=False))
+    else:
+        show(Console(), msgspec.json.decode(body, type=_Document).triggers)
+    return 0
+
+
+def _scaled_object(text: str) -> tuple[str, str]:
+    match = _OBJECT.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(
+            f"{quoted(text)} is not NAMESPACE/NAME of a ScaledObject, such as shop/checkout"
+        )
+    return match[1], match[2]
+
+
+def _ask(server: str, namespace: str, name: str) -> bytes:
+    """The body of the server's answer, known to be an explanation."""
+    shown = without_credentials(server)
+    path = f"/api/v1/triggers/{quote(namespace)}/{quote(name)}/explain"
+    try:
+        # the environment's proxies are for the world outside, not for a forwarded port
+        reply = httpx.get(server.rstrip("/") + path, timeout=_TIMEOUT, trust_env=False)
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+        raise NotExplained(
+            f"--server {quoted(shown)} is no address; write http://HOST:PORT, such as {_DEFAULT_SERVER}"
+        ) from None
+    except httpx.TimeoutException:
+        raise NotExplained(
+            f"{shown} gave no answer within {_TIMEOUT:g} s: is this the HTTP side of Foresail?"
+        ) from None
+    except httpx.HTTPError as error:
+        raise NotExplained(
+            f"no server answers at {shown} ({_cause(error)}); if it runs in a cluster, run '{_PORT_FORWARD}' "
+            "in another terminal, or give its address with --server"
+        ) from None
+    if reply.status_code != HTTPStatus.OK:
+        _refused(shown, reply)
+    try:
+        msgspec.json.decode(reply.content, type=_Document)
+    except msgspec.ValidationError as error:
+        raise NotExplained(
+            f"{shown} answers in a form that this version does not know ({error}): "
+            "use the 'foresail' of the server's version"
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        _not_ours(shown)
+    return reply.content
+
+
+def _refused(shown: str, reply: httpx.Response) -> NoReturn:
+    """Gives the server's own text if it is Foresail's."""
+    try:
+        said = msgspec.json.decode(reply.content, type=_Refusal).error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        _not_ours(shown)
+    raise NotExplained(f"{shown} says: {said}")
+
+
+def _not_ours(shown: str) -> NoReturn:
+    raise NotExplained(
+        f"what answers at {shown} is not Foresail: --server takes the address of its HTTP side, port 8080 by default "
+        "(6000 is for KEDA alone)"
+    )
+
+
+def _cause(error: httpx.HTTPError) -> str:
+    """What the operating system said, below the layers that wrapped it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
+        cause = cause.__cause__ or cause.__context__
+    return str(error) or type(error).__name__
