@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +16,7 @@ from scaler.keda.calls import Calls
 from scaler.keda.health import Health
 from scaler.keda.servicer import Servicer
 from scaler.keda.streams import REST, Streams
+from scaler.listen import listen_error
 from scaler.pb import externalscaler_pb2
 from scaler.pb.externalscaler_pb2_grpc import add_ExternalScalerServicer_to_server
 
@@ -167,14 +167,8 @@ def _problem(address: str) -> _Problem | None:
     if not host or not port.isdecimal() or int(port) > 65535:
         text = f"grpc_address {address!r} is no address to listen on: give HOST:PORT, such as [::]:6000"
         return _Problem(text, certain=True)
-    try:
-        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, kind, protocol, _, where in found:
-            with socket.socket(family, kind, protocol) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(where)
-                probe.listen()
-    except OSError as error:
-        text = f"grpc_address {address}: cannot listen there: {error.strerror}; choose another"
-        return _Problem(text, certain=error.errno in {errno.EADDRINUSE, errno.EACCES})
-    return None
+    error = listen_error(address)
+    if error is None:
+        return None
+    text = f"grpc_address {address}: cannot listen there: {error.strerror}; choose another"
+    return _Problem(text, certain=error.errno in {errno.EADDRINUSE, errno.EACCES})

@@ -28,6 +28,7 @@ import math
 import re
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 import httpx
@@ -144,6 +145,18 @@ class ExpositionSource:
         offset = (scraped.start - start) // step
         values[offset : offset + len(scraped)] = scraped.values
         return TimeSeries(start, step, values)
+
+    async def clock(self) -> float:
+        """The target's own clock, epoch seconds, by its answer's Date: whole seconds, up to one behind.
+
+        Raises:
+            NoData: The answer has no date.
+        """
+        reply = await self._fetcher.fetch(self._request, retry=self._retry, refusal=self._refusal)
+        try:
+            return parsedate_to_datetime(reply.headers.get("date", "")).timestamp()
+        except ValueError:
+            raise NoData(f"{self._fetcher.label} does not say what time it is: its answer has no Date") from None
 
     async def close(self) -> None:
         """Closes the connections."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import httpx
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SourcePool"]
 
-_KINDS: dict[str, Callable[..., MetricSource]] = {"prometheus": PrometheusSource, "exposition": ExpositionSource}
+_Source: TypeAlias = PrometheusSource | ExpositionSource
+_KINDS: dict[str, Callable[..., _Source]] = {"prometheus": PrometheusSource, "exposition": ExpositionSource}
 
 
 @dataclass(slots=True)
@@ -70,6 +71,22 @@ class SourcePool:
             AddressRefused: The policy refuses what can be seen of the address without resolving it.
             InvalidTrigger: The kind is unknown, or a header, certificate or key cannot be used.
         """
+        return self._lease(spec)
+
+    async def clock(self, spec: SourceSpec) -> float:
+        """The source's own clock, epoch seconds; of a metrics page, whole seconds.
+
+        Raises:
+            NoData: It does not tell.
+            SourceError: It does not answer as it should.
+        """
+        lease = self._lease(spec)
+        try:
+            return await lease.clock()
+        finally:
+            await lease.close()
+
+    def _lease(self, spec: SourceSpec) -> _Lease:
         kind = _KINDS.get(spec.kind)
         if kind is None:
             raise InvalidTrigger([f"no source is of the kind {spec.kind!r}; it is one of {', '.join(sorted(_KINDS))}"])
@@ -117,7 +134,7 @@ class SourcePool:
 class _Lease:
     """A source whose `close` closes the connections only for the last that uses them."""
 
-    def __init__(self, source: MetricSource, give_up: Callable[[], httpx.AsyncClient | None]) -> None:
+    def __init__(self, source: _Source, give_up: Callable[[], httpx.AsyncClient | None]) -> None:
         self._source = source
         self._give_up = give_up
         self._closed = False
@@ -127,6 +144,9 @@ class _Lease:
 
     async def range(self, query: str, *, start: int, end: int, step: int) -> TimeSeries:
         return await self._source.range(query, start=start, end=end, step=step)
+
+    async def clock(self) -> float:
+        return await self._source.clock()
 
     async def close(self) -> None:
         if self._closed:

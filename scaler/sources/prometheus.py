@@ -150,6 +150,11 @@ class PrometheusSource:
             raise self._too_many(query, crowd)
         return TimeSeries(start, step, np.empty(0))
 
+    async def clock(self) -> float:
+        """The server's own clock, epoch seconds: `time()` at the moment that the server takes for now."""
+        answer = await self._ask("query", "time()", {}, retry=self._brief)
+        return self._one_number("time()", answer, now=0)[1]
+
     async def close(self) -> None:
         """Closes the connections."""
         await self._client.aclose()

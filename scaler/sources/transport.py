@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from scaler.sources.address import AddressPolicy, IPAddress
 
-__all__ = ["GuardedBackend", "GuardedTransport", "resolve"]
+__all__ = ["GuardedBackend", "GuardedTransport", "failure_reason", "resolve"]
 
 _HTTPX_ERRORS: dict[type[Exception], type[httpx.TransportError]] = {
     httpcore.ConnectTimeout: httpx.ConnectTimeout,
@@ -170,10 +170,10 @@ class _Body(httpx.AsyncByteStream):
 
 
 def _as_httpx(error: Exception) -> httpx.TransportError:
-    return _HTTPX_ERRORS[type(error)](_reason(error) if isinstance(error, httpcore.ConnectError) else str(error))
+    return _HTTPX_ERRORS[type(error)](failure_reason(error) if isinstance(error, httpcore.ConnectError) else str(error))
 
 
-def _reason(failure: Exception) -> str:
+def failure_reason(failure: Exception) -> str:
     """What the operating system or the TLS library said below the layers that wrapped it, else the failure's text."""
     error: BaseException | None = failure
     while error is not None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from forecasting.series import FloatArray
     from scaler.store.file import SetAside
 
-__all__ = ["BLOCK", "SqliteStore"]
+__all__ = ["APPLICATION_ID", "BLOCK", "VERSION", "SqliteStore"]
 
 BLOCK = 60
 """Samples in a block."""
@@ -37,8 +37,8 @@ BLOCK = 60
 _NO_BLOCK = -(2**62)  # older than any: of a series whose first samples are being added
 _EMPTY = np.full(BLOCK, np.nan).astype("<f8").tobytes()
 
-_APPLICATION_ID = 0x466F5361  # "FoSa"
-_VERSION = 1
+APPLICATION_ID = 0x466F5361  # "FoSa"
+VERSION = 1
 _SCHEMA = f"""
 CREATE TABLE series (
     number INTEGER PRIMARY KEY,
@@ -88,7 +88,7 @@ class SqliteStore:
             StoreError: The file cannot be opened or made.
         """
         self._file = StoreFile(
-            path, schema=_SCHEMA, application_id=_APPLICATION_ID, version=_VERSION, busy_timeout=busy_timeout
+            path, schema=_SCHEMA, application_id=APPLICATION_ID, version=VERSION, busy_timeout=busy_timeout
         )
 
     @property
