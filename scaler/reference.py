@@ -11,6 +11,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scaler.cli.main import COMMANDS, command_parser, main_parser
+from scaler.cli.parser import PAGE_WIDTH
 from scaler.event_settings import EVENT_SCHEMA
 from scaler.settings import PREFIX
 from scaler.settings import SCHEMA as SETTINGS
@@ -21,6 +23,7 @@ from scaler.trigger.parse import SCHEMA as TRIGGER
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from scaler.cli.parser import CommandParser
     from scaler.parameters import Parameter, Schema
 
 __all__ = ["main", "pages"]
@@ -78,6 +81,22 @@ A table `[[events]]` each, for launches and campaigns that many triggers share; 
 [Trigger metadata](trigger-metadata.md) and [Events](../events.md).
 """
 
+_CLI_HEAD = """\
+# Command line
+
+What `foresail --help` and `foresail COMMAND --help` say. An option, a command or a source that is not known is an error
+that names the nearest one.
+
+| Exit code | Meaning |
+|---|---|
+| 0 | It went well; of `doctor`: nothing failed. |
+| 1 | It did not; standard error says why. |
+| 2 | The arguments are wrong; nothing was done. |
+| 130 | Ended by Ctrl-C. |
+
+`serve` ends with 0 after SIGTERM and Ctrl-C alike, when the calls in flight are answered; `demo` after Ctrl-C.
+"""
+
 _EXAMPLE_HEAD = """\
 # Settings of `foresail serve --config FILE`: every key with its default, which need not be given.
 # Durations are written as 90s, 5m, 1h30m or 7d. The environment overrides this file (FORESAIL_GRPC_ADDRESS, ...).
@@ -97,6 +116,7 @@ def pages() -> dict[str, str]:
         "docs/reference/trigger-metadata.md": _trigger_page(),
         "docs/reference/settings.md": _settings_page(),
         "docs/reference/metrics.md": reference_page(_GENERATED),
+        "docs/reference/cli.md": _cli_page(),
         "deploy/foresail.example.toml": _example(),
     }
 
@@ -122,6 +142,17 @@ def _settings_page() -> str:
     parts.append(f"{_SOURCES_HEAD}\n{_table(SOURCE_SCHEMA.parameters)}")
     parts.append(f"{_EVENTS_HEAD}\n{_table(EVENT_SCHEMA.parameters)}")
     return "\n".join(parts)
+
+
+def _cli_page() -> str:
+    parts = [f"<!-- {_GENERATED} -->\n", _CLI_HEAD, _help(main_parser())]
+    parts += [f"## foresail {name}\n\n{_help(command_parser(name))}" for name in COMMANDS]
+    return "\n".join(parts)
+
+
+def _help(parser: CommandParser) -> str:
+    parser.set_width(PAGE_WIDTH)
+    return f"```text\n{parser.format_help()}```\n"
 
 
 def _groups(schema: Schema) -> Iterator[tuple[str, list[Parameter]]]:
