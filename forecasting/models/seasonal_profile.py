@@ -38,11 +38,15 @@ if TYPE_CHECKING:
 __all__ = ["FittedSeasonalProfile", "SeasonalProfile"]
 
 _MIN_HISTORY = 240
-# Deviations from the profile are averaged over so many seconds.
+# Deviations from the profile are averaged over so many seconds, or proportionally less where the longest would be more
+# than so many steps: a grid of seconds is there for horizons of seconds, and every step of a span costs.
 _SPANS = (300, 900, 3600, 14400)
-# The stretch a season ago is looked at if the season is not longer than this, in steps; smoothed over so many seconds.
+_LONGEST_SPAN = 480
+# The stretch a season ago is looked at if the season is not longer than this, in steps; smoothed over so many seconds,
+# but over no more to each side than this share of the season, of which nothing would be left.
 _MAX_LAG = 3000
 _LAG_SMOOTHING = 600
+_LAG_SMOOTHING_SHARE = 1 / 12
 # Regressions use at most so many origins, and as many horizons: those between are interpolated.
 _ORIGINS = 2000
 _HORIZONS = 20
@@ -140,13 +144,14 @@ def _estimate(series: TimeSeries, seasons: tuple[int, ...], horizon: int, zone: 
     clean = masked(series, seasons)
     root = np.sqrt(np.maximum(clean.values, 0.0))
     profiles, others = fit_profiles(root, local_steps(series.times(), series.step, zone), seasons)
-    lags = [p.length for p in profiles if p.length <= _MAX_LAG]
+    lag = next((p.length for p in profiles if p.length <= _MAX_LAG), 0)
+    coarse = max(series.step, _SPANS[-1] / _LONGEST_SPAN)
     design = _Design(
         zone=zone,
         profiles=profiles,
-        lag=lags[0] if lags else 0,
-        spans=tuple(max(1, span // series.step) for span in _SPANS),
-        smoothing=max(1, _LAG_SMOOTHING // series.step),
+        lag=lag,
+        spans=tuple(max(1, int(span // coarse)) for span in _SPANS),
+        smoothing=max(1, min(_LAG_SMOOTHING // series.step, int(lag * _LAG_SMOOTHING_SHARE))),
     )
     horizons = np.unique(np.geomspace(1, horizon, min(horizon, _HORIZONS)).round().astype(np.int64))
     at = np.arange(min(design.context_length, len(series) // 3), len(series) - 1)
