@@ -98,6 +98,8 @@ def _ask(server: str, namespace: str, name: str) -> bytes:
         raise NotExplained(
             f"{shown} gave no answer within {_TIMEOUT:g} s: is this the HTTP side of Foresail?"
         ) from None
+    except (httpx.RemoteProtocolError, httpx.DecodingError):
+        _not_ours(shown)
     except httpx.HTTPError as error:
         raise NotExplained(
             f"no server answers at {shown} ({_cause(error)}); if it runs in a cluster, run '{_PORT_FORWARD}' "

@@ -17,6 +17,8 @@ from scaler.cli.main import main
 from scaler.web.app import make_app
 from scaler.web.board import EventPart, Explanation, ForecastPart, GatePart, ObservedPart, ReadyState, TriggerView
 from scaler.web.listen import listening
+from tests.support.keda_edge import running_edge
+from tests.support.scripted_desk import ScriptedDesk, decided
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -259,6 +261,15 @@ async def test_somebody_else_there(status: int, body: str, explain: Explain) -> 
     assert said.err == (
         f"foresail explain: what answers at http://127.0.0.1:{port} is not Foresail: --server takes the address of its "
         "HTTP side, port 8080 by default (6000 is for KEDA alone)\n"
+    )
+
+
+async def test_the_side_that_is_for_keda(explain: Explain) -> None:
+    async with running_edge(ScriptedDesk(decided(1.0))) as edge:
+        said = await explain("shop/web", "--server", f"http://{edge.address}")
+    assert said.code == 1
+    assert said.err.startswith(
+        f"foresail explain: what answers at http://{edge.address} is not Foresail: --server takes"
     )
 
 
