@@ -146,9 +146,11 @@ async def _scaler(
         ) as engine:
             engines.append(engine)
             await server.start()
-            async with KedaClient(f"127.0.0.1:{server.port}") as keda:
-                yield desk, engine, keda
-            await server.drain(grace=1.0)
+            try:
+                async with KedaClient(f"127.0.0.1:{server.port}") as keda:
+                    yield desk, engine, keda
+            finally:
+                await server.drain(grace=1.0)
     finally:
         await pool.close()
 
@@ -158,7 +160,7 @@ async def _watch(desk: TriggerDesk, engine: Engine, keda: KedaClient, *, seconds
     console = Console()
     plain_ref, ahead_ref = (ref(metadata, namespace=_NAMESPACE) for metadata in (_PLAIN, _METADATA))
     first = await _first_forecast(desk, keda, ahead_ref, console, stop)
-    pods = max(1, math.ceil(first.value / _TARGET)) if first.ok else 1
+    pods = max(1, math.ceil(first.value / _TARGET)) if first is not None and first.ok else 1
     plain, ahead = (Cluster(target=_TARGET, startup_ticks=_STARTUP, pods=pods) for _ in range(2))
     with View(console, intro=_INTRO) as view:
         async for second in _seconds(seconds, stop):
@@ -174,8 +176,9 @@ async def _watch(desk: TriggerDesk, engine: Engine, keda: KedaClient, *, seconds
 
 async def _first_forecast(
     desk: TriggerDesk, keda: KedaClient, trigger: ScaledObjectRef, console: Console, stop: asyncio.Event
-) -> Reading:
-    """Calls as KEDA does until the past is learned, a bounded while."""
+) -> Reading | None:
+    """Calls as KEDA does until the past is learned, a bounded while; the last answer, None if stopped before any."""
+    reading = None
     with console.status(f"Learning from the last {duration(_PAST)} of the workload ..."):
         async for _ in _seconds(_LEARNING, stop):
             reading = await keda.poll(trigger)

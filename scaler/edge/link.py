@@ -28,6 +28,8 @@ _LONGEST_PAUSE = 15.0
 _STEADY = 60.0  # seconds after which an engine counts as steady, and the pause starts anew
 _TELL_CALLED = 5.0
 _STOP_WITHIN = 10.0
+_ALIVE_WITHIN = 60.0  # seconds without a sign of life after which an engine counts as hung; fits run elsewhere
+_UNREAD = 64 * 1024 * 1024  # bytes that an engine may leave unread before it counts as hung: 10,000 triggers are 10 MB
 
 
 class EngineLink:
@@ -39,13 +41,23 @@ class EngineLink:
         command: Sequence[str],
         settings: Settings,
         on_lost: Callable[[str], None],
+        beat: float = _TELL_CALLED,
+        alive_within: float = _ALIVE_WITHIN,
+        unread: int = _UNREAD,
     ) -> None:
         """Args:
         command: What to run; the number of the socket's file descriptor is added at the end.
         settings: What every engine is told first.
         on_lost: Told when an engine was lost, with the reason in words.
+        beat: Seconds between telling the engine which triggers are in use and asking for a sign of life.
+        alive_within: Seconds that an engine has for its sign of life.
+        unread: Bytes that an engine may leave unread.
         """
         self._command = list(command)
+        self._beat = beat
+        self._alive_within = alive_within
+        self._unread = unread
+        self._hung = ""  # why the engine was given up, in words
         self._configuration = encode_frame(Configure(configuration.dumps(settings)))
         self._on_lost = on_lost
         self._writer: asyncio.StreamWriter | None = None
@@ -60,8 +72,19 @@ class EngineLink:
 
     def tell(self, message: ToEngine) -> None:
         """Gives a message to the engine; it is lost when there is none, a new engine is told everything anew."""
-        if self._writer is not None:
-            self._writer.write(encode_frame(message))
+        if self._writer is None or self._hung:
+            return
+        self._writer.write(encode_frame(message))
+        unread = self._writer.transport.get_write_buffer_size()
+        if unread > self._unread:
+            self._give_up(f"the engine process does not read: {unread} bytes wait for it")
+
+    def _give_up(self, reason: str) -> None:
+        """Kills an engine that is there but does not work; the loss of its socket does the rest."""
+        self._hung = reason
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
 
     async def ask(self, what: str, *, within: float) -> bytes:
         """The engine's answer to a question.
@@ -93,22 +116,30 @@ class EngineLink:
                 reason = await self._run_once(desk)
             except (OSError, EngineLost) as error:
                 reason = str(error)
-            self._on_lost(reason)
+            except Exception as error:  # noqa: BLE001  # an edge without this task would never have an engine again
+                reason = f"unforeseen: {type(error).__name__}: {error}"
+            self._on_lost(self._hung or reason)
             pause = _FIRST_PAUSE if loop.time() - began > _STEADY else min(_LONGEST_PAUSE, pause * 2)
             await asyncio.sleep(pause)
 
     async def _run_once(self, desk: TriggerDesk) -> str:
         """Starts an engine and serves it until it is gone; the reason why it went."""
         ours, theirs = socket.socketpair()
+        self._hung = ""
         with theirs:
-            self._process = process = await asyncio.create_subprocess_exec(
-                *self._command,
-                str(theirs.fileno()),
-                pass_fds=[theirs.fileno()],
-                stdin=asyncio.subprocess.DEVNULL,
-            )
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *self._command,
+                    str(theirs.fileno()),
+                    pass_fds=[theirs.fileno()],
+                    stdin=asyncio.subprocess.DEVNULL,
+                )
+            except BaseException:
+                ours.close()
+                raise
+        self._process = process
         reader, writer = await asyncio.open_connection(sock=ours)
-        called = asyncio.create_task(self._tell_called(desk))
+        beating = asyncio.create_task(self._keep_told(desk))
         try:
             writer.write(self._configuration)
             self._writer = writer
@@ -116,7 +147,10 @@ class EngineLink:
             await self._listen(reader, desk)
         finally:
             self._writer = None
-            called.cancel()
+            beating.cancel()
+            for answer in self._asked.values():
+                if not answer.done():
+                    answer.set_exception(EngineLost("the engine process has ended before it answered"))
             writer.close()
             await _stop(process)
         return f"the engine process ended (exit {process.returncode})"
@@ -131,12 +165,18 @@ class EngineLink:
             else:
                 desk.apply(message)
 
-    async def _tell_called(self, desk: TriggerDesk) -> None:
+    async def _keep_told(self, desk: TriggerDesk) -> None:
+        """Tells the engine which triggers are in use, and sees to it that it is alive."""
         while True:
-            await asyncio.sleep(_TELL_CALLED)
+            await asyncio.sleep(self._beat)
             called = desk.take_called()
             if called:
                 self.tell(Called(called))
+            try:
+                await self.ask("alive", within=self._alive_within)
+            except EngineLost:
+                self._give_up(f"the engine process gave no sign of life within {duration(self._alive_within)}")
+                return
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
