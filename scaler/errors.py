@@ -28,6 +28,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scaler.words import plural
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -100,6 +102,14 @@ class AddressRefused(ForesailError):
 
 class LimitReached(ForesailError):
     """A bound on triggers, streams or sizes is reached."""
+
+    @classmethod
+    def of_triggers(cls, kept: int) -> LimitReached:
+        """The bound on triggers: this many are kept."""
+        return cls(
+            f"this server already keeps {plural(kept, 'trigger')}, its setting max_triggers: "
+            "raise it, or run another release of the scaler for some namespaces"
+        )
 
 
 class ValueUnknown(ForesailError):

@@ -119,6 +119,8 @@ def _hindrance(outlook: Outlook, policy: DecisionPolicy, forecast: float, age: f
             f"the forecast is {duration(age)} old, older than the {duration(policy.forecast_max_age)} "
             "that one is good for"
         )
+    if age < -outlook.step:
+        return f"the forecast is from {duration(-age)} ahead of this machine's clock: was the clock set back?"
     if not math.isfinite(forecast) or forecast < 0.0:
         return f"the forecast is {forecast}, no load"
     return ""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from scaler.decision import DecisionPolicy, decide
 from scaler.edge.entry import Entry
-from scaler.engine.messages import Evicted, Refused, Register, Update
-from scaler.errors import ValueUnknown
+from scaler.engine.messages import Evicted, Recalled, Refused, Register, Update
+from scaler.errors import LimitReached, ValueUnknown
 from scaler.telemetry.masking import protect
 from scaler.trigger import parse_trigger
 from scaler.words import duration
@@ -31,6 +31,7 @@ __all__ = ["TriggerDesk"]
 _Content: TypeAlias = tuple[str, str, frozenset[tuple[str, str]]]  # namespace, name, metadata
 
 _PAIR = 1.0  # seconds within which IsActive belongs to the GetMetrics before it; KEDA leaves 1-2 ms between them
+_SWEEP_EVERY = 1.0  # seconds between two looks through all triggers for refused ones, however many calls ask for room
 _LOOK_AGAIN = 15.0  # seconds after which a decision may have changed by the passing of time alone
 
 
@@ -60,6 +61,7 @@ class TriggerDesk:
         self._entries: dict[str, Entry] = {}
         self._stored: dict[str, Snapshot] = {}  # of triggers that were not called since the start
         self._called: set[str] = set()
+        self._sweep_at = monotonic()  # when refused triggers may be looked for
 
     # --- what calls ask --------------------------------------------------------------------
 
@@ -130,6 +132,11 @@ class TriggerDesk:
         return entry.decision
 
     def _open(self, trigger: TriggerConfig) -> Entry:
+        if len(self._entries) >= self._settings.max_triggers and self._monotonic() >= self._sweep_at:
+            self._sweep_at = self._monotonic() + _SWEEP_EVERY
+            self._drop_refused()
+        if len(self._entries) >= self._settings.max_triggers:
+            raise LimitReached.of_triggers(len(self._entries))
         entry = Entry(config=trigger, policy=_policy(trigger, self._settings))
         entry.snapshot = self._stored.pop(trigger.key.id, None)
         self._entries[trigger.key.id] = entry
@@ -150,6 +157,11 @@ class TriggerDesk:
         if entry.refusal is not None:
             raise entry.refusal
 
+    def _drop_refused(self) -> None:
+        """Lets go of triggers that the engine has refused: it will never say that they are idle."""
+        for trigger_id in [trigger_id for trigger_id, entry in self._entries.items() if entry.refusal is not None]:
+            self._remove(trigger_id)
+
     # --- what the engine tells -------------------------------------------------------------
 
     def apply(self, message: FromEngine) -> None:
@@ -157,6 +169,9 @@ class TriggerDesk:
         if isinstance(message, Update):
             for snapshot in message.snapshots:
                 self._update(snapshot)
+        elif isinstance(message, Recalled):
+            for snapshot in message.snapshots:
+                self._recall(snapshot)
         elif isinstance(message, Refused):
             entry = self._entries.get(message.trigger)
             if entry is not None:
@@ -167,10 +182,16 @@ class TriggerDesk:
 
     def _update(self, snapshot: Snapshot) -> None:
         entry = self._entries.get(snapshot.trigger)
+        if entry is not None:  # else it was let go of while this was under way
+            entry.update(snapshot)
+
+    def _recall(self, snapshot: Snapshot) -> None:
+        """What a store has kept: it never replaces what is known here, which is newer."""
+        entry = self._entries.get(snapshot.trigger)
         if entry is None:
             self._stored[snapshot.trigger] = snapshot
-            return
-        entry.update(snapshot)
+        elif entry.snapshot is None:
+            entry.update(snapshot)
 
     def _forget(self, trigger_id: str) -> None:
         """Lets go of an idle trigger, unless a call has just come: then it is registered anew."""
@@ -178,8 +199,11 @@ class TriggerDesk:
         if entry is None:
             return
         if trigger_id in self._called:
-            entry.registered = False
-            return
+            self._register(entry)
+        else:
+            self._remove(trigger_id)
+
+    def _remove(self, trigger_id: str) -> None:
         del self._entries[trigger_id]
         call = self._calls.pop(trigger_id, None)
         if call is not None:

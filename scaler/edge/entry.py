@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from scaler import errors
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry"]
 
-_REFUSALS = {cls.__name__: cls for cls in (errors.AddressRefused, errors.LimitReached)}
+_REFUSALS = {cls.__name__: cls for cls in (errors.AddressRefused, errors.LimitReached, errors.ValueUnknown)}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,7 +35,13 @@ class Entry:
     updated: asyncio.Event = field(default_factory=asyncio.Event)
 
     def update(self, snapshot: Snapshot) -> None:
-        """A new snapshot replaces the one before; whoever waits is woken."""
+        """A new snapshot replaces the one before; whoever waits is woken.
+
+        An engine that was just started may not know the load yet: the one known here goes on growing older.
+        """
+        if snapshot.observed is None and self.snapshot is not None and self.snapshot.observed is not None:
+            before = self.snapshot
+            snapshot = msgspec.structs.replace(snapshot, observed=before.observed, observed_at=before.observed_at)
         self.snapshot, self.refusal = snapshot, None
         self._wake()
 

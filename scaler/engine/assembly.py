@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 from forecasting.registry import default_registry
@@ -14,9 +15,9 @@ from scaler.engine.persistence import Persistence
 from scaler.engine.refresh import Refresh
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
-    from scaler.engine.messages import Evicted, Refused, Update
+    from scaler.engine.messages import Evicted, Recalled, Refused, Update
     from scaler.engine.meter import Meter
     from scaler.settings import Settings
     from scaler.sources.base import MetricSource, SourceSpec
@@ -31,16 +32,30 @@ async def running_engine(
     settings: Settings,
     store: Store,
     open_source: Callable[[SourceSpec], MetricSource],
-    publish: Callable[[Update | Refused | Evicted], None],
+    publish: Callable[[Update | Recalled | Refused | Evicted], None],
     clock: Callable[[], float],
     meter: Meter,
+    monotonic: Callable[[], float] = time.monotonic,
+    fit_command: Sequence[str] | None = None,
 ) -> AsyncIterator[Engine]:
-    """An engine that runs while the context is open; at its end everything pending is in the store."""
+    """An engine that runs while the context is open; at its end everything pending is in the store.
+
+    Args:
+        settings: Bounds and paces.
+        store: Closed at the end.
+        open_source: From a specification to a source.
+        publish: Gives a message to the edge; never blocks.
+        clock: Epoch seconds.
+        meter: Told what happens.
+        monotonic: Seconds that only grow.
+        fit_command: What to run instead of the fit worker, to inject faults.
+    """
     persistence = Persistence(store, on_error=meter.store_failed)
     fits = FitPool(
         workers=settings.fit_workers,
         timeout=settings.fit_timeout,
         memory=settings.fit_memory,
+        command=fit_command,
         on_restart=meter.worker_lost,
     )
     refresh = Refresh(
@@ -66,6 +81,7 @@ async def running_engine(
         persistence=persistence,
         publish=publish,
         clock=clock,
+        monotonic=monotonic,
         meter=meter,
     )
     await engine.warm_start()

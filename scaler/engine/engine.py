@@ -16,14 +16,13 @@ import msgspec
 from scaler.decision import Snapshot
 from scaler.engine.agenda import agenda_of
 from scaler.engine.history import History
-from scaler.engine.messages import Evicted, Refusal, Refused, Update
+from scaler.engine.messages import Evicted, Recalled, Refusal, Refused, Update
 from scaler.engine.outlook import snapshot
 from scaler.engine.state import SeriesState, TriggerState
 from scaler.engine.timetable import Timetable
-from scaler.errors import AddressRefused, InvalidTrigger, LimitReached
+from scaler.errors import AddressRefused, InvalidTrigger, LimitReached, ValueUnknown
 from scaler.telemetry.masking import protect
 from scaler.trigger import parse_trigger
-from scaler.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -43,6 +42,8 @@ _Job: TypeAlias = tuple[str, str]  # what to do, and the series it is for ("" fo
 _FLUSH_EVERY = 2.0  # seconds between writes of what is pending
 _EVICT_EVERY = 30.0
 _FORGET_EVERY = 3600.0
+_LONGEST_WAIT = 5.0  # seconds: how long a clock that was set goes unnoticed at most
+_CLOCK_GRAIN = 1.0  # seconds: a clock that is slewed, not set, goes back by less
 
 
 class Engine:
@@ -56,10 +57,22 @@ class Engine:
         refresh: Refresh,
         modelling: Modelling,
         persistence: Persistence,
-        publish: Callable[[Update | Refused | Evicted], None],
+        publish: Callable[[Update | Recalled | Refused | Evicted], None],
         clock: Callable[[], float],
+        monotonic: Callable[[], float],
         meter: Meter,
     ) -> None:
+        """Args:
+        settings: Bounds and paces.
+        open_source: From a specification to a source.
+        refresh: Keeps series fresh.
+        modelling: Keeps forecasts made.
+        persistence: What outlives a restart.
+        publish: Gives a message to the edge; never blocks.
+        clock: Epoch seconds.
+        monotonic: Seconds that only grow: how long a trigger has been idle, whatever the clock does.
+        meter: Told what happens.
+        """
         self._settings = settings
         self._open_source = open_source
         self._refresh = refresh
@@ -67,12 +80,14 @@ class Engine:
         self._persistence = persistence
         self._publish = publish
         self._clock = clock
+        self._monotonic = monotonic
         self._meter = meter
+        self._looked_at = clock()  # when what is due was last looked for
         self._series: dict[str, SeriesState] = {}
         self._series_of: dict[str, SeriesState] = {}  # trigger id -> its series
         self._stored: dict[str, Snapshot] = {}  # last-good snapshots of triggers that were not called yet
         self._timetable: Timetable[_Job] = Timetable()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], _Job] = {}
         self._woken = asyncio.Event()
 
     # --- what the edge tells ---------------------------------------------------------------
@@ -84,38 +99,39 @@ class Engine:
             self._take_up(config)
         except (InvalidTrigger, AddressRefused, LimitReached) as error:
             self._publish(Refused(trigger_id, Refusal(type(error).__name__, str(error))))
+        except Exception as error:  # noqa: BLE001  # one tenant's trigger must not take the engine from all others
+            self._meter.bug("register", error)
+            text = f"the trigger cannot be taken up: {type(error).__name__}, see the server's log"
+            self._publish(Refused(trigger_id, Refusal(ValueUnknown.__name__, text)))
 
     def called(self, trigger_ids: Iterable[str]) -> None:
         """These triggers are in use."""
-        now = self._clock()
+        now = self._monotonic()
         for trigger_id in trigger_ids:
             series = self._series_of.get(trigger_id)
             if series is not None:
                 series.triggers[trigger_id].called_at = now
 
     def _take_up(self, config: TriggerConfig) -> None:
-        now = self._clock()
         if config.key.id in self._series_of:
             self.called([config.key.id])
             self._publish_series(self._series_of[config.key.id])
             return
         if len(self._series_of) >= self._settings.max_triggers:
-            raise LimitReached(
-                f"this server already keeps {plural(len(self._series_of), 'trigger')}, its setting max_triggers: "
-                "raise it, or run another release of the scaler for some namespaces"
-            )
+            raise LimitReached.of_triggers(len(self._series_of))
         series = self._series.get(config.series_id)
         if series is None:
             series = self._open_series(config)
+        reaches_back = _capacity(config) > series.history.capacity
         series.history.capacity = max(series.history.capacity, _capacity(config))
-        state = TriggerState(config=config, called_at=now, agenda=agenda_of(config, self._settings.events))
-        series.triggers[config.key.id] = state
+        agenda = agenda_of(config, self._settings.events)
+        series.triggers[config.key.id] = TriggerState(config=config, called_at=self._monotonic(), agenda=agenda)
         self._series_of[config.key.id] = series
         self._warm(series, config.key.id)
         if series.loaded:
             self._modelling.forecast(series)
             self._publish_series(series)
-            self._start(("fit", series.id))
+            self._start(("step" if reaches_back else "fit", series.id))
 
     def _warm(self, series: SeriesState, trigger_id: str) -> None:
         """Until the source answers, the load is what the store last knew, with its age."""
@@ -146,7 +162,7 @@ class Engine:
             with contextlib.suppress(msgspec.MsgspecError):  # written by another version: the source will tell
                 self._stored[trigger_id] = msgspec.msgpack.decode(data, type=Snapshot)
         if self._stored:
-            self._publish(Update(list(self._stored.values())))
+            self._publish(Recalled(list(self._stored.values())))
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -155,12 +171,12 @@ class Engine:
             while True:
                 self.start_due()
                 due = self.next_due()
-                wait = None if due is None else max(0.0, due - self._clock())
+                wait = _LONGEST_WAIT if due is None else min(_LONGEST_WAIT, max(0.0, due - self._clock()))
                 self._woken.clear()
-                try:
-                    await asyncio.wait_for(self._woken.wait(), wait)
-                except TimeoutError:
-                    continue
+                # not wait_for: in Python 3.11 that loses a cancellation that comes together with what is waited for
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._woken.wait()
         finally:
             for task in self._running:
                 task.cancel()
@@ -178,8 +194,19 @@ class Engine:
 
     def start_due(self) -> None:
         """Starts the jobs that are due now."""
-        for job in self._timetable.pop_due(self._clock()):
+        now = self._clock()
+        if now < self._looked_at - _CLOCK_GRAIN:
+            self._clock_went_back()
+        self._looked_at = now
+        for job in self._timetable.pop_due(now):
             self._start(job)
+
+    def _clock_went_back(self) -> None:
+        """What was due by the old clock may be hours away by the new one: everything gets a new time."""
+        self.housekeep()
+        for series in self._series.values():
+            self._schedule_observe(series)
+            self._schedule_step(series)
 
     async def settle(self) -> None:
         """Returns when no job is under way."""
@@ -188,8 +215,8 @@ class Engine:
 
     def _start(self, job: _Job) -> None:
         task = asyncio.create_task(self._do(job), name=" ".join(job))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running[task] = job
+        task.add_done_callback(self._running.pop)
 
     async def _do(self, job: _Job) -> None:
         kind, series_id = job
@@ -212,9 +239,11 @@ class Engine:
         if kind == "first":
             await self._first(series)
         elif kind == "observe":
-            await self._refresh.observe(series)
+            healed = await self._refresh.observe(series)
             self._publish_series(series)
             self._schedule_observe(series)
+            if healed:
+                self._timetable.set(("step", series.id), self._clock())
         elif kind == "step":
             await self._step(series)
             self._schedule_step(series)
@@ -247,11 +276,11 @@ class Engine:
             self._start(("fit", series.id))
 
     def _schedule_observe(self, series: SeriesState) -> None:
-        if series.id in self._series:
+        if self._series.get(series.id) is series:
             self._timetable.set(("observe", series.id), self._refresh.next_observe(series))
 
     def _schedule_step(self, series: SeriesState) -> None:
-        if series.id in self._series:
+        if self._series.get(series.id) is series:
             self._timetable.set(("step", series.id), self._refresh.next_step(series))
 
     # --- housekeeping ----------------------------------------------------------------------
@@ -262,33 +291,39 @@ class Engine:
             await self._persistence.flush(now=now)
             self._timetable.set((kind, ""), self._clock() + _FLUSH_EVERY)
         elif kind == "evict":
-            await self._evict(now)
+            await self._evict()
             self._timetable.set((kind, ""), now + _EVICT_EVERY)
         elif kind == "forget":
             before = now - self._settings.history_retention
             await self._persistence.forget(samples_before=int(before), snapshots_before=before)
             self._timetable.set((kind, ""), now + _FORGET_EVERY)
 
-    async def _evict(self, now: float) -> None:
+    async def _evict(self) -> None:
         """Lets go of triggers that nobody calls; their history stays in the store."""
+        now = self._monotonic()
         idle = [
             (series, trigger_id)
             for series in self._series.values()
             for trigger_id, trigger in series.triggers.items()
             if now - trigger.called_at > self._settings.idle_after
         ]
+        empty: dict[str, SeriesState] = {}
         for series, trigger_id in idle:
             del series.triggers[trigger_id]
             del self._series_of[trigger_id]
             if not series.triggers:
-                del self._series[series.id]
+                empty[series.id] = self._series.pop(series.id)
                 self._timetable.drop(("observe", series.id))
                 self._timetable.drop(("step", series.id))
         if idle:
             self._publish(Evicted([trigger_id for _, trigger_id in idle]))
-        for series in {id(series): series for series, _ in idle}.values():
-            if not series.triggers:
-                await series.source.close()
+        # nobody waits for what is under way for them; a fit in the queue would be made for nothing
+        unwanted = [task for task, (_, series_id) in self._running.items() if series_id in empty]
+        for task in unwanted:
+            task.cancel()
+        await asyncio.gather(*unwanted, return_exceptions=True)
+        for series in empty.values():
+            await series.source.close()
 
     def _publish_series(self, series: SeriesState) -> None:
         """Snapshots of all triggers of the series, to the edge and to the store."""

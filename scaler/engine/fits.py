@@ -16,9 +16,13 @@ from scaler.errors import EngineLost
 from scaler.words import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
 __all__ = ["FitLost", "FitPool", "Fits", "Priority"]
+
+
+_GRACE = 30.0  # seconds that a worker has beyond a fit's deadline before it ends itself
+_LONGEST_PAUSE = 30.0
 
 
 class Priority:
@@ -30,18 +34,24 @@ class Priority:
 
 
 class FitLost(Exception):
-    """A fit did not come back: killed at its deadline, or its worker died. Attribute `rung`: where it was."""
+    """A fit did not come back: killed at its deadline, or its worker died.
 
-    def __init__(self, text: str, *, rung: int) -> None:
+    Attributes:
+        rung: Where it was.
+        started: Whether the worker had begun with it.
+    """
+
+    def __init__(self, text: str, *, rung: int, started: bool = True) -> None:
         super().__init__(text)
         self.rung = rung
+        self.started = started
 
 
 class Fits(Protocol):
     """What the engine asks of a pool; later also one that fits elsewhere."""
 
-    async def fit(self, request: FitRequest, *, priority: int) -> FitDone:
-        """Waits for its turn and its fit. Raises FitLost."""
+    async def fit(self, request: Callable[[], FitRequest], *, priority: int) -> FitDone:
+        """Waits for its turn, asks for the request, and fits. Raises FitLost."""
         ...
 
     @property
@@ -54,7 +64,7 @@ class Fits(Protocol):
 class _Job:
     priority: int
     number: int
-    request: FitRequest = field(compare=False)
+    request: Callable[[], FitRequest] = field(compare=False)
     done: asyncio.Future[FitDone] = field(compare=False)
 
 
@@ -69,6 +79,7 @@ class FitPool:
         memory: int,
         command: Sequence[str] | None = None,
         on_restart: Callable[[], None] = lambda: None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Args:
         workers: Processes at most.
@@ -76,9 +87,12 @@ class FitPool:
         memory: Bytes of address space for one worker.
         command: What to run instead of the worker, to inject faults.
         on_restart: Called when a worker was lost.
+        sleep: How to wait, between workers that are lost one after the other.
         """
         self._timeout = timeout
-        self._command = list(command or (sys.executable, "-m", "scaler.engine.worker", str(memory)))
+        alone = timeout + _GRACE  # a worker whose engine was killed in the middle of a fit ends by itself
+        self._command = list(command or (sys.executable, "-m", "scaler.engine.worker", str(memory), f"{alone:g}"))
+        self._sleep = sleep
         self._queue: asyncio.PriorityQueue[_Job] = asyncio.PriorityQueue()
         self._numbers = itertools.count()
         self._on_restart = on_restart
@@ -90,8 +104,12 @@ class FitPool:
         """Fits in the queue."""
         return self._queue.qsize()
 
-    async def fit(self, request: FitRequest, *, priority: int) -> FitDone:
+    async def fit(self, request: Callable[[], FitRequest], *, priority: int) -> FitDone:
         """Waits for its turn and its fit.
+
+        Args:
+            request: Gives the request when its turn has come: a queue of ten thousand holds no histories.
+            priority: The lowest number is next.
 
         Raises:
             FitLost: The fit passed its deadline, or its worker died.
@@ -111,32 +129,65 @@ class FitPool:
             self._queue.get_nowait().done.cancel()
 
     async def _work(self) -> None:
-        worker: _Worker | None = None
+        place = _Place(self._command, self._timeout)
+        lost_in_a_row = 0
         try:
             while True:
                 job = await self._queue.get()
-                if job.done.cancelled():
+                if job.done.done():
                     continue
                 try:
-                    worker = worker or await _Worker.start(self._command)
-                    result = await worker.fit(job.request, self._timeout)
-                except (FitLost, OSError) as error:
-                    lost = error if isinstance(error, FitLost) else FitLost(f"no fit worker: {error}", rung=0)
-                    if worker is not None:
-                        await worker.kill()
-                    worker = None
-                    self._on_restart()
-                    if not job.done.done():
-                        job.done.set_exception(lost)
+                    result = await place.fit(job.request())
                 except asyncio.CancelledError:
                     job.done.cancel()
                     raise
+                except Exception as error:  # noqa: BLE001  # whatever it was: one waits for this fit, others for the next
+                    if not job.done.done():
+                        job.done.set_exception(_as_lost(error))
+                    await place.clear()
+                    self._on_restart()
+                    lost_in_a_row += 1
+                    await self._sleep(_pause(lost_in_a_row))
                 else:
+                    lost_in_a_row = 0
                     if not job.done.done():
                         job.done.set_result(result)
         finally:
-            if worker is not None:
-                await worker.kill()
+            await place.clear()
+
+
+def _as_lost(error: Exception) -> FitLost:
+    return error if isinstance(error, FitLost) else FitLost(f"no fit worker: {error}", rung=0)
+
+
+def _pause(lost_in_a_row: int) -> float:
+    """Seconds before another worker is started: a program that cannot run must not be started all the time."""
+    return 0.0 if lost_in_a_row == 1 else min(_LONGEST_PAUSE, 0.25 * 2.0 ** min(lost_in_a_row, 16))
+
+
+class _Place:
+    """A place for one worker: started when it is first needed."""
+
+    def __init__(self, command: Sequence[str], timeout: float) -> None:
+        self._command = command
+        self._timeout = timeout
+        self._worker: _Worker | None = None
+
+    async def fit(self, request: FitRequest) -> FitDone:
+        if self._worker is not None:
+            try:
+                return await self._worker.fit(request, self._timeout)
+            except FitLost as lost:
+                if lost.started:
+                    raise
+                await self.clear()  # it had died since the last fit: no fault of this one
+        self._worker = await _Worker.start(self._command)
+        return await self._worker.fit(request, self._timeout)
+
+    async def clear(self) -> None:
+        if self._worker is not None:
+            await self._worker.kill()
+        self._worker = None
 
 
 class _Worker:
@@ -160,29 +211,31 @@ class _Worker:
         )
 
     async def fit(self, request: FitRequest, timeout: float) -> FitDone:  # noqa: ASYNC109  # part of the pool's contract
-        rung = 0
+        rung, started = 0, False
         try:
             async with asyncio.timeout(timeout):
                 self._stdin.write(encode_frame(request))
                 await self._stdin.drain()
-                while True:
-                    message = await self._frames.read()
-                    if isinstance(message, FitDone):
-                        return message
+                while not isinstance(message := await self._frames.read(), FitDone):
                     if message is None:
-                        await self._process.wait()
-                        raise FitLost(
-                            f"{request.ladder[rung].forecaster}: its worker died (exit {self._process.returncode})",
-                            rung=rung,
-                        )
-                    rung = message.rung
+                        raise FitLost(f"{_name(request, rung)}: {await self._death()}", rung=rung, started=started)
+                    rung, started = message.rung, True
+                return message
         except TimeoutError:
-            name = request.ladder[rung].forecaster
-            raise FitLost(f"{name} did not finish within {duration(timeout)}", rung=rung) from None
+            raise FitLost(f"{_name(request, rung)} did not finish within {duration(timeout)}", rung=rung) from None
         except (EngineLost, ConnectionError) as error:
-            raise FitLost(f"{request.ladder[rung].forecaster}: its worker broke off: {error}", rung=rung) from error
+            text = f"{_name(request, rung)}: its worker broke off: {error}"
+            raise FitLost(text, rung=rung, started=started) from error
+
+    async def _death(self) -> str:
+        await self._process.wait()
+        return f"its worker died (exit {self._process.returncode})"
 
     async def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
+
+
+def _name(request: FitRequest, rung: int) -> str:
+    return request.ladder[rung].forecaster

@@ -27,6 +27,11 @@ class History:
         """Time of the last sample, epoch seconds; 0 while there is none."""
         return self._end
 
+    @property
+    def start(self) -> int:
+        """Time of the first sample within the capacity, epoch seconds; meaningless while there is none."""
+        return self._end - (min(self._size, self.capacity) - 1) * self.step
+
     def extend(self, new: TimeSeries) -> None:
         """Adds samples after the last; those at or before it are left as they are, a gap becomes NaN."""
         if len(new) == 0 or (self._size and new.end <= self._end):
@@ -35,12 +40,27 @@ class History:
             values = new.values
         else:
             gap = (new.start - self._end) // self.step - 1
-            values = new.values[-gap:] if gap < 0 else np.concatenate([np.full(gap, np.nan), new.values])
+            filler = np.full(min(max(gap, 0), self.capacity), np.nan)
+            values = new.values[-gap:] if gap < 0 else np.concatenate([filler, new.values])
         values = values[-self.capacity :]
         self._make_room(len(values))
         self._buffer[self._size : self._size + len(values)] = values
         self._size += len(values)
         self._end = new.end
+
+    def merge(self, new: TimeSeries) -> None:
+        """As `extend`, and takes up what lies before the first sample; of two known samples the older one stays."""
+        if not self._size or not len(new) or new.start >= self.start:
+            self.extend(new)
+            return
+        old = self.last()
+        values = np.full((max(old.end, new.end) - new.start) // self.step + 1, np.nan)
+        values[: len(new)] = new.values
+        place = (old.start - new.start) // self.step
+        known = ~np.isnan(old.values)
+        values[place : place + len(old)][known] = old.values[known]
+        self._buffer, self._size = values[-self.capacity :], min(len(values), self.capacity)
+        self._end = max(old.end, new.end)
 
     def _make_room(self, count: int) -> None:
         """Lets go of what falls out at the front; moves the rest only once in a quarter of the capacity."""

@@ -45,7 +45,9 @@ def next_fit(model: ModelState, *, known: int, refit_every: float) -> float:
     as the history has grown by a quarter, or an hour has passed.
     """
     if model.fitted is not None and model.rung == model.key[0]:
-        return model.fitted_at + refit_every
+        due = model.fitted_at + refit_every
+        # a refit that came to nothing is no reason to try again at once: the model in use is still good
+        return max(due, model.tried_at + _GROWTH_WAIT) if model.tried_at > model.fitted_at else due
     if known >= _GROWTH * max(1, model.tried_with):
         return 0.0
     return model.tried_at + _GROWTH_WAIT

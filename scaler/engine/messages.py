@@ -18,6 +18,7 @@ __all__ = [
     "FitStarted",
     "FromEngine",
     "FromWorker",
+    "Recalled",
     "Refusal",
     "Refused",
     "Register",
@@ -40,6 +41,9 @@ class Configure(_Message, frozen=True):
 
     settings: bytes
 
+    def __repr__(self) -> str:  # the settings hold the credentials of sources
+        return "Configure(...)"
+
 
 class Register(_Message, frozen=True):
     """A trigger that the edge has not seen: its call as KEDA made it. The metadata may hold secrets."""
@@ -49,6 +53,9 @@ class Register(_Message, frozen=True):
     name: str
     metadata: dict[str, str]
 
+    def __repr__(self) -> str:
+        return f"Register({self.trigger!r}, ...)"
+
 
 class Called(_Message, frozen=True):
     """These triggers were called since the last message of this kind: they are not idle."""
@@ -57,7 +64,10 @@ class Called(_Message, frozen=True):
 
 
 class Ask(_Message, frozen=True):
-    """A question that wants a Reply with the same number: `metrics`, the engine's exposition page."""
+    """A question that wants a Reply with the same number.
+
+    `metrics` asks for the engine's exposition page; any other, such as `alive`, for a sign of life.
+    """
 
     number: int
     what: str
@@ -71,6 +81,12 @@ ToEngine: TypeAlias = Configure | Register | Called | Ask
 
 class Update(_Message, frozen=True):
     """New snapshots."""
+
+    snapshots: list[Snapshot]
+
+
+class Recalled(_Message, frozen=True):
+    """Last-good snapshots that the store has kept: they stand in where nothing newer is known."""
 
     snapshots: list[Snapshot]
 
@@ -102,7 +118,7 @@ class Reply(_Message, frozen=True):
     data: bytes
 
 
-FromEngine: TypeAlias = Update | Refused | Evicted | Reply
+FromEngine: TypeAlias = Update | Recalled | Refused | Evicted | Reply
 
 
 # --- engine to worker and back --------------------------------------------------------------

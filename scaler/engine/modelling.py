@@ -123,25 +123,31 @@ class Modelling:
         self.forecast(series)
 
     def _due(self, series: SeriesState, model: ModelState) -> bool:
-        if model.fitting or not len(series.history):
+        if model.fitting or not len(series.history) or not series.triggers:
             return False
         known = series.history.last().known
         return next_fit(model, known=known, refit_every=self._settings.refit_every) <= self._clock()
 
     async def _fit(self, series: SeriesState, model: ModelState) -> None:
-        past = series.history.last()
-        model.tried_with, model.tried_at = past.known, self._clock()
+        model.tried_with, model.tried_at = series.history.last().known, self._clock()
         ladder = rungs(model, known=self._forecasters, now=self._clock())
         if not ladder:
             return
-        request = FitRequest(
-            ladder=ladder,
-            start=past.start,
-            step=past.step,
-            values=without_events(past, series.agendas(model.key)).values.astype("<f8").tobytes(),
-            horizon=self._horizon(series, model),
-            levels=list(series.levels(model.key)),
-        )
+        train_end = 0
+
+        def request() -> FitRequest:
+            nonlocal train_end
+            past = series.history.last()
+            train_end = past.end
+            return FitRequest(
+                ladder=ladder,
+                start=past.start,
+                step=past.step,
+                values=without_events(past, series.agendas(model.key)).values.astype("<f8").tobytes(),
+                horizon=self._horizon(series, model),
+                levels=list(series.levels(model.key)),
+            )
+
         model.fitting = True
         try:
             done = await self._fits.fit(request, priority=Priority.STALE if model.fitted else Priority.NEW)
@@ -150,7 +156,7 @@ class Modelling:
             self._meter.fitted(name, "lost", 0.0)
             self._set_aside(model, name, str(lost))
         else:
-            await self._take(series, model, done, ladder, past.end)
+            await self._take(series, model, done, ladder, train_end)
         finally:
             model.fitting = False
 

@@ -26,6 +26,8 @@ def snapshot(series: SeriesState, trigger: TriggerState, *, now: float, settings
         note = model.note()
         if model.forecast is not None:
             outlook = _outlook(series, trigger, model, model.forecast, settings)
+    if series.past_error:
+        note = f"the past cannot be fetched: {series.past_error}"
     ahead = window(trigger.config.lead_time, settings.asking_delay)
     return Snapshot(
         trigger=trigger.config.key.id,

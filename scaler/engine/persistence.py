@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -18,28 +19,40 @@ if TYPE_CHECKING:
 __all__ = ["Persistence"]
 
 _T = TypeVar("_T")
-_MOST_PENDING = 200_000  # batches kept while the store fails: beyond it the oldest go, the source still has them
+_MOST_PENDING = 4_000_000  # samples kept while the store fails, 32 MB: beyond it the oldest go, the source has them
+_BATCH = 32  # samples that a batch costs beside those in it
 
 
 class Persistence:
     """Collects what is to be kept and writes it in few transactions; reads when a series is first seen."""
 
-    def __init__(self, store: Store, *, on_error: Callable[[StoreError], None]) -> None:
+    def __init__(
+        self, store: Store, *, on_error: Callable[[StoreError], None], most_pending: int = _MOST_PENDING
+    ) -> None:
         """Args:
         store: Called only from this object's thread.
         on_error: Told of every failure; the data stays pending.
+        most_pending: Samples that may be pending, each batch counting as 32 more.
         """
         self._store = store
         self._on_error = on_error
+        self._most_pending = most_pending
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
-        self._samples: list[tuple[str, TimeSeries]] = []
+        self._samples: deque[tuple[str, TimeSeries]] = deque()
+        self._pending = 0  # what they cost
         self._snapshots: dict[str, bytes] = {}
 
     def add_samples(self, series_id: str, samples: TimeSeries) -> None:
         """Samples for the next flush."""
         if len(samples):
             self._samples.append((series_id, samples))
-            del self._samples[:-_MOST_PENDING]
+            self._pending += _cost(samples)
+            self._bound()
+
+    def _bound(self) -> None:
+        while self._pending > self._most_pending and len(self._samples) > 1:
+            _, oldest = self._samples.popleft()
+            self._pending -= _cost(oldest)
 
     def add_snapshot(self, trigger_id: str, data: bytes) -> None:
         """A snapshot for the next flush; a newer one of the same trigger replaces it."""
@@ -47,12 +60,18 @@ class Persistence:
 
     async def flush(self, *, now: float) -> None:
         """Writes all that is pending; keeps it pending if the store fails."""
-        samples, self._samples = self._samples, []
+        samples, self._samples, self._pending = self._samples, deque(), 0
         snapshots, self._snapshots = self._snapshots, {}
-        if samples and not await self._try(partial(self._store.append, samples)):
+        try:
+            if samples and await self._try(partial(self._store.append, list(samples))):
+                samples = deque()
+            if snapshots and await self._try(partial(self._store.put_snapshots, list(snapshots.items()), now=now)):
+                snapshots = {}
+        finally:  # also when this is cancelled: what may not have been written is written again, which changes nothing
             self._samples = samples + self._samples
-        if snapshots and not await self._try(partial(self._store.put_snapshots, list(snapshots.items()), now=now)):
+            self._pending = sum(_cost(batch) for _, batch in self._samples)
             self._snapshots = {**snapshots, **self._snapshots}
+            self._bound()
 
     async def put_model(self, series_id: str, model: StoredModel) -> None:
         """Keeps a fitted model at once: it cost the most."""
@@ -94,3 +113,7 @@ class Persistence:
         except StoreError as error:
             self._on_error(error)
             return None
+
+
+def _cost(samples: TimeSeries) -> int:
+    return len(samples) + _BATCH

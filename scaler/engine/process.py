@@ -18,7 +18,7 @@ from scaler.engine import configuration
 from scaler.engine.assembly import running_engine
 from scaler.engine.frames import FrameReader, encode_frame
 from scaler.engine.messages import Ask, Called, Configure, Register, Reply, ToEngine
-from scaler.errors import EngineLost
+from scaler.errors import ForesailError, StoreError
 from scaler.sources.address import AddressPolicy
 from scaler.sources.factory import SourcePool
 from scaler.store.sqlite import SqliteStore
@@ -28,8 +28,10 @@ from scaler.telemetry.loop_lag import watch_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from scaler.engine.engine import Engine
+    from scaler.engine.meter import Meter
     from scaler.settings import Settings
 
 __all__ = ["STORE_FILE", "main"]
@@ -45,16 +47,16 @@ log = get_logger(__name__)
 def main() -> int:
     """Runs the engine until the edge closes the socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the edge says when to end
-    asyncio.run(_run(socket.socket(fileno=int(sys.argv[1]))))
-    return 0
+    return asyncio.run(_run(socket.socket(fileno=int(sys.argv[1]))))
 
 
-async def _run(sock: socket.socket) -> None:
+async def _run(sock: socket.socket) -> int:
     reader, writer = await asyncio.open_connection(sock=sock)
     frames: FrameReader[ToEngine] = FrameReader(reader, ToEngine)
     first = await frames.read()
     if not isinstance(first, Configure):
-        raise EngineLost("the edge did not say how this engine is configured")
+        writer.transport.abort()  # the edge is gone already, or no edge: nobody to tell, and no settings to log by
+        return 1
     settings = configuration.loads(first.settings)
     setup_logging(level=settings.log_level, log_format=settings.log_format)
     gone = asyncio.Event()
@@ -67,22 +69,35 @@ async def _run(sock: socket.socket) -> None:
 
     serving = asyncio.create_task(_serve(settings, frames, publish))
     ending = asyncio.create_task(gone.wait())
-    await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
-    ending.cancel()
-    if not serving.done():
-        log.error("engine.edge_stuck", unread_bytes=writer.transport.get_write_buffer_size())
-        serving.cancel()
     try:
-        await asyncio.gather(serving, return_exceptions=True)
+        await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
+        ending.cancel()
+        if not serving.done():
+            if not writer.is_closing():
+                log.error("engine.edge_stuck", unread_bytes=writer.transport.get_write_buffer_size())
+            serving.cancel()
+        await asyncio.wait((serving,))
+        return _ended(serving)
     finally:
         writer.transport.abort()
+
+
+def _ended(serving: asyncio.Task[None]) -> int:
+    """The exit status, after a word on why the engine ended if nobody asked it to."""
+    error = None if serving.cancelled() else serving.exception()
+    if error is None:
+        return 0
+    if isinstance(error, ForesailError):
+        log.error("engine.failed", reason=str(error))
+    else:
+        log.unforeseen("engine.failed", error)
+    return 1
 
 
 async def _serve(settings: Settings, frames: FrameReader[ToEngine], publish: Callable[[object], None]) -> None:
     registry = CollectorRegistry()
     metrics = EngineMetrics(registry)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    store = SqliteStore(settings.data_dir / STORE_FILE)
+    store = _open_store(settings.data_dir / STORE_FILE, metrics)
     policy = AddressPolicy.parse(settings.allow_addresses, only_listed=settings.only_listed_addresses)
     pool = SourcePool(policy=policy, max_bytes=settings.max_response_bytes, connections=settings.source_concurrency)
     lag = asyncio.create_task(watch_loop(metrics.loop_late))
@@ -106,6 +121,17 @@ async def _serve(settings: Settings, frames: FrameReader[ToEngine], publish: Cal
         await pool.close()
 
 
+def _open_store(path: Path, meter: Meter) -> SqliteStore:
+    """The store; one in memory if it cannot be opened: answers matter more than what outlives a restart."""
+    try:
+        return SqliteStore(path)
+    except StoreError as error:
+        meter.store_failed(error)
+        kept = "in memory only: a restart forgets history and models"
+        log.error("store.in_memory", reason=str(error), kept=kept)  # noqa: TRY400  # the text says all, a trace nothing
+        return SqliteStore(None)
+
+
 async def _listen(
     frames: FrameReader[ToEngine], engine: Engine, metrics: EngineMetrics, publish: Callable[[object], None]
 ) -> None:
@@ -117,7 +143,7 @@ async def _listen(
         elif isinstance(message, Called):
             engine.called(message.triggers)
         elif isinstance(message, Ask):
-            publish(Reply(message.number, metrics.page()))
+            publish(Reply(message.number, metrics.page() if message.what == "metrics" else b""))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from forecasting.series import TimeSeries
 from scaler.engine.timetable import spread
@@ -23,6 +23,7 @@ _SETTLE = 1 / 30  # of the step, at most _LONGEST_SETTLE, after its end: the las
 _LONGEST_SETTLE = 2.0  # seconds
 _SPREAD = 0.2  # of the step, at most _LONGEST_SPREAD: the series of a fleet are not asked for all at once
 _LONGEST_SPREAD = 12.0
+_LONGEST_RETRY = 300.0  # seconds between two attempts at a past that the source does not give
 
 
 class Refresh:
@@ -46,21 +47,28 @@ class Refresh:
         """
         self._persistence = persistence
         self._interval = observe_interval
-        self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(concurrency))
+        self._concurrency = concurrency
+        self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # of requests under way
         self._clock = clock
         self._meter = meter
 
-    async def observe(self, series: SeriesState) -> None:
-        """The newest value, as plain KEDA would see it; on failure the last one stays, and grows older."""
+    async def observe(self, series: SeriesState) -> bool:
+        """The newest value, as plain KEDA would see it; on failure the last one stays, and grows older.
+
+        Returns:
+            Whether the source answers again after it failed: its past is worth asking for at once.
+        """
         try:
-            async with self._places[series.source_label]:
+            async with self._place(series):
                 sample = await series.source.instant(series.query)
         except ForesailError as error:
-            self._failed("instant", series, error)
-            return
+            series.error = self._failed("instant", series, error)
+            return False
         self._meter.source_asked("instant", None, series=series.id)
+        healed = bool(series.error and series.past_error)
         series.observed, series.observed_at = sample.value, sample.time
         series.error, series.warning = "", sample.warning
+        return healed
 
     async def recall(self, series: SeriesState) -> None:
         """The past that the store has kept."""
@@ -71,41 +79,67 @@ class Refresh:
         series.loaded = True
 
     async def extend(self, series: SeriesState) -> bool:
-        """The complete steps since the last known one; True if there were any."""
+        """The complete steps since the last known one, and what the history may lack at its beginning.
+
+        Returns:
+            Whether there were any.
+        """
         step = series.step
         end = int(self._clock()) // step * step
         oldest = end - (series.history.capacity - 1) * step
-        start = max(oldest, series.history.end + step) if len(series.history) else oldest
+        start = oldest if self._lacks_front(series, oldest) else max(oldest, series.history.end + step)
         if start > end:
             return False
         try:
-            async with self._places[series.source_label]:
+            async with self._place(series):
                 new = await series.source.range(series.query, start=start, end=end, step=step)
         except ForesailError as error:
-            self._failed("range", series, error)
+            series.past_error = self._failed("range", series, error)
+            series.past_failures += 1
             return False
         self._meter.source_asked("range", None, series=series.id)
+        series.past_error, series.past_failures = "", 0
+        series.asked_from = start if series.asked_from is None else min(start, series.asked_from)
         new = _known_part(new)
         if not len(new):
             return False
-        series.history.extend(new)
+        series.history.merge(new)
         self._persistence.add_samples(series.id, new)
         return True
+
+    @staticmethod
+    def _lacks_front(series: SeriesState, oldest: int) -> bool:
+        """Whether the source may know what lies before the history: it is asked once, and again for a wider window."""
+        history = series.history
+        asked = series.asked_from is not None and series.asked_from <= oldest
+        return not len(history) or (history.start > oldest and not asked)
 
     def next_observe(self, series: SeriesState) -> float:
         """When to look at the newest value again: a fixed phase of its own for each series."""
         return _next_phase(self._clock(), every=self._interval, phase=spread(series.id) * self._interval)
 
     def next_step(self, series: SeriesState) -> float:
-        """When the next step is complete and has settled; sooner while the source fails."""
+        """When the next step is complete and has settled. While the past cannot be had: soon, then ever later."""
+        now = self._clock()
+        if series.past_failures:
+            # by chance of its own for each series, so that a fleet does not ask a struggling source as one
+            wait = min(_LONGEST_RETRY, self._interval * 2.0 ** min(series.past_failures - 1, 16))
+            return now + wait * (1.0 + spread(series.id) / 4)
         settle = min(_SETTLE * series.step, _LONGEST_SETTLE)
         phase = settle + spread(series.id) * min(_SPREAD * series.step, _LONGEST_SPREAD)
-        due = _next_phase(self._clock(), every=series.step, phase=phase)
-        return min(due, self._clock() + self._interval) if series.error else due
+        return _next_phase(now, every=series.step, phase=phase)
 
-    def _failed(self, request: str, series: SeriesState, error: ForesailError) -> None:
+    def _place(self, series: SeriesState) -> asyncio.Semaphore:
+        """The bound on requests to the series' source; it lives as long as somebody waits or asks."""
+        place = self._places.get(series.source_label)
+        if place is None:
+            place = self._places[series.source_label] = asyncio.Semaphore(self._concurrency)
+        return place
+
+    def _failed(self, request: str, series: SeriesState, error: ForesailError) -> str:
+        """Tells the meter; the failure in words."""
         self._meter.source_asked(request, error, series=series.id)
-        series.error = str(error) if isinstance(error, SourceError) else f"the source cannot be used: {error}"
+        return str(error) if isinstance(error, SourceError) else f"the source cannot be used: {error}"
 
 
 def _next_phase(now: float, *, every: float, phase: float) -> float:

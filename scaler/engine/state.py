@@ -57,8 +57,10 @@ class ModelState:
         """Why the forecast is not what was asked for, in words; "" if it is."""
         if self.fitted is None:
             return self.failures[-1] if self.failures else "the first fit is under way"
-        if self.rung != self.key[0] and self.failures:
-            return f"{self.failures[0]}: {self.rung} stands in"
+        if self.forecast is None and self.failures:
+            return self.failures[-1]
+        if self.rung != self.key[0]:
+            return f"{self.failures[0]}: {self.rung} stands in" if self.failures else f"{self.rung} stands in"
         return ""
 
 
@@ -76,7 +78,10 @@ class SeriesState:
     models: dict[ModelKey, ModelState] = field(default_factory=dict)
     observed: float | None = None
     observed_at: float = 0.0
-    error: str = ""
+    error: str = ""  # of the last look at the newest value
+    past_error: str = ""  # of the last attempt to fetch what came before it
+    past_failures: int = 0  # such attempts in a row
+    asked_from: int | None = None  # the earliest time that the source was asked about since this engine began
     warning: str = ""
     loaded: bool = False  # the store was asked for its past
 

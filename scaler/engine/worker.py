@@ -1,7 +1,8 @@
 """A fit worker: reads fit requests on standard input, writes fitted forecasters on standard output.
 
 A process of its own, so that a fit that hangs, crashes or eats memory is killed without anybody else noticing.
-Run as `python -m scaler.engine.worker MEMORY_BYTES`.
+Run as `python -m scaler.engine.worker MEMORY_BYTES SECONDS`: a fit that takes longer ends the process by itself,
+for the engine that should have ended it may have been killed.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import signal
 import sys
 import time
 import warnings
@@ -57,7 +59,7 @@ def climb(request: FitRequest, registry: Registry) -> Iterator[FitStarted | FitD
 
 def main() -> int:
     """Serves fit requests until standard input ends."""
-    memory = int(sys.argv[1])
+    memory, seconds = int(sys.argv[1]), float(sys.argv[2])
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     os.nice(_NICENESS)
     warnings.simplefilter("ignore")  # the numerics' warnings are about fits that the ladder judges by their result
@@ -65,9 +67,11 @@ def main() -> int:
     registry = default_registry()
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
         while (request := read_frame(requests, FitRequest)) is not None:
+            signal.setitimer(signal.ITIMER_REAL, seconds)  # SIGALRM has no handler, so it ends the process
             for message in climb(request, registry):
                 answers.write(encode_frame(message))
                 answers.flush()
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
     return 0
 
 

@@ -85,6 +85,12 @@ def test_a_clock_behind_the_origin_looks_at_one_step_at_least() -> None:
     assert (decision.forecast, decision.observed_age) == (100.0, 0.0)
 
 
+def test_a_forecast_from_the_future_is_not_served() -> None:
+    decision = decide(snapshot(), POLICY, now=NOW - 600.0)
+    assert (decision.value, decision.usable) == (120.0, False)
+    assert decision.hindrance == "the forecast is from 9m40s ahead of this machine's clock: was the clock set back?"
+
+
 def test_the_peak_is_reached_where_the_curve_flattens() -> None:
     flat = outlook(peak=(100.0, 140.0, 140.0, 140.0, 140.0, 140.0, 140.0))
     assert decide(snapshot(outlook=flat), POLICY, now=NOW).peak_in == ORIGIN + 2 * 60 - NOW

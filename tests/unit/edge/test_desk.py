@@ -11,7 +11,7 @@ import pytest
 
 from scaler.decision import Snapshot
 from scaler.edge.desk import TriggerDesk
-from scaler.engine.messages import Evicted, Refusal, Refused, Register, Update
+from scaler.engine.messages import Evicted, Recalled, Refusal, Refused, Register, Update
 from scaler.errors import AddressRefused, InvalidTrigger, LimitReached, ValueUnknown
 from scaler.settings import Settings
 
@@ -56,6 +56,10 @@ class Bench:
 
     def update(self, trigger: TriggerConfig, **changes: Any) -> None:
         self.desk.apply(Update([self.snapshot(trigger, **changes)]))
+
+    def recall(self, trigger: TriggerConfig, **changes: Any) -> None:
+        """What a new engine tells of a trigger before it is called: what the store has kept."""
+        self.desk.apply(Recalled([self.snapshot(trigger, **changes)]))
 
 
 @pytest.fixture
@@ -172,9 +176,39 @@ class TestDecision:
 
     async def test_a_stored_snapshot_answers_the_first_call(self, bench: Bench) -> None:
         trigger = bench.trigger()
-        bench.update(trigger)
+        bench.recall(trigger)
         assert (await bench.desk.decision(trigger)).value == 60.0
         assert len(bench.told) == 1
+
+    async def test_a_stored_snapshot_never_replaces_a_newer_one(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        bench.recall(trigger, observed=40.0)
+        await bench.desk.decision(trigger)
+        bench.update(trigger, observed=50.0)
+        bench.recall(trigger, observed=10.0, observed_at=NOW - 3600.0)  # the engine was started again, on an old store
+        decision = bench.desk.peek(trigger)
+        assert decision is not None
+        assert decision.observed == 50.0
+
+    async def test_a_stored_snapshot_ends_the_wait_of_a_first_call(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        waiting = asyncio.create_task(bench.desk.decision(trigger))
+        await asyncio.sleep(0)
+        bench.recall(trigger)
+        assert (await waiting).value == 60.0
+
+    async def test_a_new_engine_that_does_not_know_the_load_takes_nothing_away(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        bench.recall(trigger)
+        await bench.desk.decision(trigger)
+        bench.now += 20.0
+        bench.update(trigger, observed=None, observed_at=0.0, error="connection refused")
+        decision = bench.desk.peek(trigger)
+        assert decision is not None
+        assert (decision.observed, decision.observed_age) == (50.0, 20.0)
+        bench.now += 290.0
+        with pytest.raises(ValueUnknown, match=r"5m10s old, older than the 5m that a value is good for: connection"):
+            bench.desk.peek(trigger)
 
 
 class TestRefusal:
@@ -209,7 +243,7 @@ class TestRefusal:
 class TestIdleness:
     async def test_an_evicted_trigger_is_forgotten(self, bench: Bench) -> None:
         trigger = bench.trigger()
-        bench.update(trigger)
+        bench.recall(trigger)
         await bench.desk.decision(trigger)
         assert bench.desk.take_called() == [trigger.key.id]
         assert bench.desk.take_called() == []
@@ -219,15 +253,34 @@ class TestIdleness:
 
     async def test_a_call_that_crosses_the_eviction_registers_anew(self, bench: Bench) -> None:
         trigger = bench.trigger()
-        bench.update(trigger)
+        bench.recall(trigger)
         await bench.desk.decision(trigger)
         bench.desk.apply(Evicted([trigger.key.id]))
         assert bench.desk.peek(trigger) is not None
         assert len(bench.told) == 2
 
-    async def test_a_forgotten_trigger_comes_back_like_a_new_one(self, bench: Bench) -> None:
+    async def test_a_trigger_called_as_it_is_evicted_is_not_kept_for_ever(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        bench.recall(trigger)
+        await bench.desk.decision(trigger)
+        bench.desk.apply(Evicted([trigger.key.id]))  # it was called, so the engine hears of it again at once,
+        assert len(bench.told) == 2
+        bench.desk.take_called()
+        bench.desk.apply(Evicted([trigger.key.id]))  # and can find it idle once more
+        assert list(bench.desk.entries()) == []
+
+    async def test_news_of_a_forgotten_trigger_are_not_kept(self, bench: Bench) -> None:
         trigger = bench.trigger()
         bench.update(trigger)
+        assert bench.desk.peek(trigger) is None
+        waiting = asyncio.create_task(bench.desk.decision(trigger))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        waiting.cancel()
+
+    async def test_a_forgotten_trigger_comes_back_like_a_new_one(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        bench.recall(trigger)
         await bench.desk.decision(trigger)
         bench.desk.take_called()
         bench.desk.apply(Evicted([trigger.key.id]))
@@ -237,6 +290,80 @@ class TestIdleness:
         assert len(bench.told) == 2
         bench.update(again)
         assert (await waiting).value == 60.0
+
+
+class TestBounds:
+    async def test_triggers_beyond_the_bound_are_refused_here(self, impatient: Bench) -> None:
+        for n in range(3):
+            with pytest.raises(ValueUnknown):
+                await impatient.desk.decision(impatient.trigger(f"web-{n}"))
+        with pytest.raises(LimitReached) as caught:
+            await impatient.desk.decision(impatient.trigger("one-more"))
+        assert str(caught.value) == (
+            "this server already keeps 3 triggers, its setting max_triggers: "
+            "raise it, or run another release of the scaler for some namespaces"
+        )
+        assert len(list(impatient.desk.entries())) == 3
+
+    async def test_refused_triggers_make_room(self, impatient: Bench) -> None:
+        for n in range(100):  # whoever makes up triggers fills nobody's memory: the engine never says they are idle
+            impatient.now += 2.0
+            trigger = impatient.trigger(f"web-{n}")
+            with pytest.raises(ValueUnknown):
+                await impatient.desk.decision(trigger)
+            impatient.desk.apply(Refused(trigger.key.id, Refusal("AddressRefused", "no")))
+        assert len(list(impatient.desk.entries())) <= 3
+        assert len(impatient.desk._calls) <= 6
+        assert len(impatient.desk._parsed) <= 3
+
+    async def test_refused_triggers_are_looked_for_once_a_second(self, impatient: Bench) -> None:
+        for n in range(3):
+            with pytest.raises(ValueUnknown):
+                await impatient.desk.decision(impatient.trigger(f"web-{n}"))
+        with pytest.raises(LimitReached):
+            await impatient.desk.decision(impatient.trigger("one-more"))
+        impatient.desk.apply(Refused(impatient.trigger("web-1").key.id, Refusal("AddressRefused", "no")))
+        with pytest.raises(LimitReached):
+            await impatient.desk.decision(impatient.trigger("one-more"))
+        impatient.now += 1.0
+        with pytest.raises(ValueUnknown):
+            await impatient.desk.decision(impatient.trigger("one-more"))
+
+
+async def test_what_the_engine_cannot_take_up_is_unknown(bench: Bench) -> None:
+    trigger = bench.trigger()
+    waiting = asyncio.create_task(bench.desk.decision(trigger))
+    await asyncio.sleep(0)
+    bench.desk.apply(Refused("shop/never-seen/0", Refusal("LimitReached", "full")))
+    bench.desk.apply(Refused(trigger.key.id, Refusal("ValueUnknown", "the trigger cannot be taken up")))
+    with pytest.raises(ValueUnknown, match=r"^the trigger cannot be taken up$"):
+        await waiting
+
+
+async def test_changed_returns_after_a_while_without_news(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scaler.edge.desk._LOOK_AGAIN", 0.0)
+    await bench.desk.changed(bench.trigger())
+    assert len(bench.told) == 1
+
+
+def test_the_clock_that_decides_is_the_one_given(bench: Bench) -> None:
+    assert bench.desk.clock() == bench.now
+
+
+async def test_a_call_dropped_from_the_cache_registers_with_its_next_call(bench: Bench) -> None:
+    trigger = bench.trigger()
+    for n in range(4):
+        bench.trigger(f"other-{n}")  # between the reading of the call's metadata and its decision
+    bench.recall(trigger)
+    await bench.desk.decision(trigger)
+    assert bench.told == []
+    assert bench.desk.peek(bench.trigger()) is not None
+    assert len(bench.told) == 1
+    bench.desk.apply(Refused(trigger.key.id, Refusal("LimitReached", "full")))
+    bench.desk._calls.clear()
+    bench.desk.take_called()
+    bench.desk.apply(Evicted([trigger.key.id]))
+    assert list(bench.desk.entries()) == []
 
 
 async def test_changed_returns_with_the_next_snapshot(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from forecasting.registry import default_registry
 from forecasting.series import TimeSeries
 from scaler.engine.engine import Engine
 from scaler.engine.fits import FitLost
-from scaler.engine.messages import FitDone, FitRequest, Update
+from scaler.engine.messages import FitDone, FitRequest, Recalled, Update
 from scaler.engine.meter import NoMeter
 from scaler.engine.modelling import Modelling
 from scaler.engine.persistence import Persistence
@@ -40,9 +40,18 @@ class Clock:
     """Time that stands still until it is told to move."""
 
     now: float = float(START)
+    set_ahead: float = 0.0  # by how much the wall clock was set ahead (or back, negative) since the start
 
     def __call__(self) -> float:
         return self.now
+
+    def monotonic(self) -> float:
+        return self.now - self.set_ahead
+
+    def set(self, by: float) -> None:
+        """Somebody sets the wall clock."""
+        self.now += by
+        self.set_ahead += by
 
 
 @dataclass
@@ -82,8 +91,11 @@ class InlineFits:
     requests: list[FitRequest] = field(default_factory=list)
     waiting: int = 0
 
-    async def fit(self, request: FitRequest, *, priority: int) -> FitDone:
+    async def fit(self, request: Callable[[], FitRequest], *, priority: int) -> FitDone:
         del priority
+        return self._fit(request())
+
+    def _fit(self, request: FitRequest) -> FitDone:
         self.requests.append(request)
         for number, rung in enumerate(request.ladder):
             if rung.forecaster in self.lost:
@@ -103,7 +115,7 @@ class Workbench:
     fits: InlineFits
     persistence: Persistence
     opened: list[SourceSpec]
-    published: list[Update | Refused | Evicted]
+    published: list[Update | Recalled | Refused | Evicted]
     settings: Settings
 
     def register(self, name: str = "web", **metadata: str) -> str:
@@ -125,7 +137,7 @@ class Workbench:
     def snapshot(self, trigger_id: str) -> Snapshot:
         """The newest snapshot published for the trigger."""
         for message in reversed(self.published):
-            if isinstance(message, Update):
+            if isinstance(message, (Update, Recalled)):
                 for one in message.snapshots:
                     if one.trigger == trigger_id:
                         return one
@@ -152,7 +164,7 @@ async def make_workbench(store_path: Path) -> AsyncIterator[Callable[..., Workbe
         source = ScriptedSource(clock, daily)
         fits = InlineFits()
         opened: list[SourceSpec] = []
-        published: list[Update | Refused | Evicted] = []
+        published: list[Update | Recalled | Refused | Evicted] = []
 
         def open_source(spec: SourceSpec) -> MetricSource:
             opened.append(spec)
@@ -181,6 +193,7 @@ async def make_workbench(store_path: Path) -> AsyncIterator[Callable[..., Workbe
             persistence=persistence,
             publish=published.append,
             clock=clock,
+            monotonic=clock.monotonic,
             meter=meter,
         )
         made.append(Workbench(engine, clock, source, fits, persistence, opened, published, settings))

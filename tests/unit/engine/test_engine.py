@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from scaler.engine.messages import Evicted, Refused, Update
-from scaler.errors import AddressRefused, SourceUnreachable
+from forecasting.errors import InsufficientHistory
+from scaler.engine.messages import Evicted, FitDone, Refused, Update
+from scaler.errors import AddressRefused, QueryRejected, SourceUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,6 +147,56 @@ class TestFaults:
         assert bench.snapshot(trigger).outlook.forecaster != "naive"
 
 
+class TestStruggles:
+    """A source that answers some questions and not others, or none for long."""
+
+    async def test_a_past_that_is_refused_is_asked_for_ever_less_often(self, bench: Any, start: int) -> None:
+        async def refuse(*_: Any, **__: Any) -> None:
+            bench.source.asked.append((0, 0))
+            raise QueryRejected("the query would load too many samples")
+
+        bench.source.range = refuse
+        trigger = bench.register()
+        await settled(bench)
+        await bench.at(start + HOUR)
+        assert 12 <= len(bench.source.asked) <= 18
+        snapshot = bench.snapshot(trigger)
+        assert (snapshot.observed_at > start + HOUR - 20, snapshot.error) == (True, "")
+        assert snapshot.note == "the past cannot be fetched: the query would load too many samples"
+
+    async def test_a_source_that_is_back_is_asked_for_the_past_at_once(self, bench: Any, start: int) -> None:
+        trigger = bench.register()
+        await settled(bench)
+        bench.source.error = SourceUnreachable("gone")
+        await bench.at(start + HOUR)
+        bench.source.error = None
+        await bench.at(start + HOUR + 16)
+        assert bench.snapshot(trigger).outlook.origin == start + HOUR
+
+    async def test_ten_thousand_series_of_a_dead_source_wait_for_few_places(
+        self, make_workbench: Callable[..., Any], start: int
+    ) -> None:
+        bench = make_workbench(source_concurrency=4, max_triggers=2000)
+        at_once = most = 0
+
+        async def hang(*_: Any, **__: Any) -> None:
+            nonlocal at_once, most
+            at_once += 1
+            most = max(most, at_once)
+            await asyncio.sleep(0)
+            at_once -= 1
+            raise SourceUnreachable("no answer within 10s")
+
+        bench.source.instant = bench.source.range = hang
+        for n in range(300):
+            bench.register(query=f"q{n}")
+        await settled(bench)
+        await bench.at(start + 5 * MINUTE)
+        assert most == 4
+        assert len(bench.engine._refresh._places) == 0  # the bound of a source lives no longer than its requests
+        assert len(bench.engine._timetable._heap) <= 4 * 300
+
+
 class TestRefusals:
     async def test_bad_metadata(self, bench: Any) -> None:
         bench.engine.register(trigger_id="shop/web/0", namespace="shop", name="web", metadata={})
@@ -167,6 +219,19 @@ class TestRefusals:
         trigger = bench.register()
         (refused,) = bench.published
         assert (refused.trigger, refused.refusal.error, refused.refusal.text) == (trigger, "AddressRefused", "no")
+
+    async def test_what_nobody_foresaw_in_one_trigger_ends_no_other(
+        self, bench: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(_: object) -> None:
+            raise OSError("secret/path: no such file")
+
+        monkeypatch.setattr(bench.engine, "_open_source", broken)
+        trigger = bench.register()
+        (refused,) = bench.published
+        assert (refused.trigger, refused.refusal.error) == (trigger, "ValueUnknown")
+        assert refused.refusal.text == "the trigger cannot be taken up: OSError, see the server's log"
+        assert bench.engine.trigger_count == 0
 
     async def test_too_many_triggers(self, make_workbench: Callable[..., Any]) -> None:
         bench = make_workbench(max_triggers=1)
@@ -198,6 +263,37 @@ class TestSharing:
         assert len(bench.opened) == 1
         assert bench.snapshot(late).outlook.forecaster == "seasonal-naive"
         assert len(bench.snapshot(late).outlook.peak) == 35
+
+    async def test_a_late_comer_that_looks_back_further_gets_its_past(self, bench: Any, start: int) -> None:
+        bench.register("one", historyTimeWindow="1d")
+        await settled(bench)
+        late = bench.register("late", historyTimeWindow="3d")
+        await settled(bench)
+        assert bench.source.asked == [(start - DAY, start), (start - 3 * DAY, start)]
+        (series,) = bench.engine.series
+        assert series.history.last().start == start - 3 * DAY
+        assert series.history.last().known == 3 * DAY // MINUTE + 1
+        assert bench.snapshot(late).outlook is not None
+        await bench.at(start + 2 * MINUTE)
+        assert bench.source.asked[2:] == [(start + MINUTE, start + MINUTE)]
+
+    async def test_the_further_past_is_asked_for_until_the_source_gives_it(self, bench: Any, start: int) -> None:
+        bench.register("one", historyTimeWindow="1d")
+        await settled(bench)
+        bench.source.error = SourceUnreachable("gone")
+        bench.register("late", historyTimeWindow="3d")
+        await settled(bench)
+        bench.source.error = None
+        await bench.at(start + 3 * MINUTE)
+        (series,) = bench.engine.series
+        assert series.history.last().known >= 3 * DAY // MINUTE
+
+    async def test_a_source_without_a_further_past_is_asked_for_it_once(self, bench: Any, start: int) -> None:
+        bench.source.begins = start - HOUR
+        bench.register("one", historyTimeWindow="1d")
+        await settled(bench)
+        await bench.at(start + 3 * MINUTE - 1)
+        assert [first for first, _ in bench.source.asked] == [start - DAY, start + 60, start + 120]
 
     async def test_another_step_is_another_series(self, bench: Any) -> None:
         bench.register("one")
@@ -234,6 +330,142 @@ class TestEviction:
         await settled(bench)
         ((first, last),) = bench.source.asked
         assert last - first < 10 * MINUTE
+
+    async def test_what_is_under_way_for_an_evicted_series_is_dropped(self, bench: Any, start: int) -> None:
+        bench.register()
+        await settled(bench)
+        never = asyncio.Event()
+
+        async def hang(_: str) -> None:
+            await never.wait()
+
+        bench.source.instant = hang
+        bench.clock.now = start + 20.0
+        bench.engine.start_due()
+        bench.engine.housekeep()
+        bench.clock.now = start + 6.0 * MINUTE
+        bench.engine.start_due()
+        await settled(bench)  # else this waits for ever
+        assert (bench.engine.series_count, bench.source.closed) == (0, True)
+        assert not [
+            job for _, _, job in bench.engine._timetable._heap if job in bench.engine._timetable._due and job[1]
+        ]
+
+    async def test_a_fit_in_the_queue_of_an_evicted_series_is_not_made(self, bench: Any, start: int) -> None:
+        queued = asyncio.get_running_loop().create_future()
+
+        waits = asyncio.Event()
+
+        async def wait(*_: Any, **__: Any) -> None:
+            waits.set()
+            await queued
+
+        bench.fits.fit = wait
+        bench.register()
+        await waits.wait()
+        bench.engine.housekeep()
+        bench.clock.now = start + 6.0 * MINUTE
+        bench.engine.start_due()
+        await settled(bench)
+        assert queued.cancelled()
+
+    async def test_one_of_two_triggers_of_a_series_goes_alone(self, bench: Any, start: int) -> None:
+        bench.register("one")
+        two = bench.register("two")
+        await settled(bench)
+        bench.engine.housekeep()
+        bench.clock.now = start + 4.0 * MINUTE
+        bench.engine.called([two])
+        await bench.at(start + 6 * MINUTE)
+        assert (bench.engine.trigger_count, bench.engine.series_count, bench.source.closed) == (1, 1, False)
+        assert bench.snapshot(two).observed_at > start + 5 * MINUTE
+
+
+class TestClockSteps:
+    async def test_a_clock_set_ahead_makes_nobody_idle(self, bench: Any, start: int) -> None:
+        trigger = bench.register()
+        await settled(bench)
+        bench.engine.housekeep()
+        bench.clock.set(HOUR)
+        await bench.at(start + HOUR + MINUTE)
+        assert bench.engine.trigger_count == 1
+        assert bench.snapshot(trigger).observed_at > start + HOUR
+
+    async def test_a_clock_set_back_stops_nothing(self, bench: Any, start: int) -> None:
+        trigger = bench.register()
+        await settled(bench)
+        bench.engine.housekeep()
+        await bench.at(start + MINUTE)
+        bench.clock.set(-HOUR)
+        bench.engine.start_due()  # the loop looks every few seconds, whatever is due
+        assert bench.engine.next_due() <= start + MINUTE - HOUR + 2
+        await bench.at(start - HOUR + 2 * MINUTE)
+        assert start - HOUR + 90 < bench.snapshot(trigger).observed_at <= start - HOUR + 2 * MINUTE
+        assert bench.engine.trigger_count == 1
+
+
+class TestRefits:
+    async def test_a_refit_that_comes_to_nothing_is_tried_again_in_an_hour(self, bench: Any, start: int) -> None:
+        trigger = bench.register()
+        await settled(bench)
+        requests = len(bench.fits.requests)
+
+        async def fail(request: Any, *, priority: int) -> FitDone:
+            del priority
+            bench.fits.requests.append(request())
+            return FitDone(-1, b"", ["naive: nothing helps"], 0.0)
+
+        bench.fits.fit = fail
+        refit = bench.settings.refit_every
+        bench.engine.called([trigger])
+        await bench.at(start + refit + 30 * MINUTE)
+        assert len(bench.fits.requests) == requests + 1
+        assert bench.snapshot(trigger).outlook.forecaster == "naive"
+        await bench.at(start + refit + 2.5 * HOUR)
+        assert len(bench.fits.requests) == requests + 3
+
+    async def test_a_forecast_that_fails_says_why(self, bench: Any, start: int) -> None:
+        trigger = bench.register()
+        await settled(bench)
+
+        class Picky:
+            context_length = 1
+
+            def predict(self, *_: Any, **__: Any) -> None:
+                raise InsufficientHistory("naive", have=0, need=1)
+
+        (series,) = bench.engine.series
+        (model,) = series.models.values()
+        model.fitted = Picky()
+        await bench.at(start + 2 * MINUTE)
+        assert (bench.snapshot(trigger).outlook, bench.snapshot(trigger).note) == (
+            None,
+            "naive needs 1 known samples of history, this series has 0",
+        )
+
+
+class TestLoop:
+    """`run` itself, by the real clock of the event loop."""
+
+    async def test_it_runs_what_is_due_and_ends_what_is_under_way(self, make_workbench: Callable[..., Any]) -> None:
+        bench = make_workbench()
+        running = asyncio.create_task(bench.engine.run())
+        trigger = bench.register()
+        await settled(bench)
+        assert bench.snapshot(trigger).outlook is not None
+        never, started = asyncio.Event(), asyncio.Event()
+
+        async def hang(_: str) -> None:
+            started.set()
+            await never.wait()
+
+        bench.source.instant = hang
+        bench.clock.now += 16.0
+        bench.engine._woken.set()
+        await started.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert not bench.engine._running
 
 
 class TestRestart:

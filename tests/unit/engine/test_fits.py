@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +17,7 @@ from forecasting.registry import default_registry
 from forecasting.serialise import loads
 from forecasting.series import TimeSeries
 from scaler.engine.fits import FitLost, FitPool, Priority
+from scaler.engine.frames import encode_frame
 from scaler.engine.messages import FitRequest, Rung
 
 if TYPE_CHECKING:
@@ -30,6 +35,29 @@ sys.stdout.buffer.write(encode_frame(FitStarted(1)))
 sys.stdout.buffer.flush()
 {then}
 """
+
+
+# the worker as it is, with one forecaster more
+PLUG_IN = """
+import sys
+from forecasting import registry
+from scaler.engine import worker
+class Plugin:
+    def create(self, name, parameters):
+        return self if name in ("greedy", "hanging") else known.create(name, parameters)
+    def fit(self, series, **_):
+        {fit}
+known = registry.default_registry()
+worker.default_registry = Plugin
+raise SystemExit(worker.main())
+"""
+GREEDY = PLUG_IN.format(fit="import numpy; return numpy.ones((100_000, 100_000))")
+HANGING = PLUG_IN.format(fit="while True: pass")
+
+
+def children() -> set[int]:
+    """This process's children that have not been waited for."""
+    return {int(child) for child in Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()}
 
 
 def request(*ladder: str, values: tuple[float, ...] = (1.0,) * 300) -> FitRequest:
@@ -65,7 +93,7 @@ async def faulty() -> AsyncIterator[Callable[..., FitPool]]:
 
 
 async def test_the_first_rung_that_can_be_fitted_comes_back(pool: FitPool) -> None:
-    done = await pool.fit(request("naive"), priority=Priority.NEW)
+    done = await pool.fit(lambda: request("naive"), priority=Priority.NEW)
     assert (done.rung, done.failures) == (0, [])
     default_registry()  # makes the stored kinds known to this process
     context = TimeSeries(0, 60, np.ones(300))
@@ -74,14 +102,14 @@ async def test_the_first_rung_that_can_be_fitted_comes_back(pool: FitPool) -> No
 
 
 async def test_rungs_that_fail_say_why_and_the_next_is_taken(pool: FitPool) -> None:
-    done = await pool.fit(request("no-such-method", "naive"), priority=Priority.NEW)
+    done = await pool.fit(lambda: request("no-such-method", "naive"), priority=Priority.NEW)
     assert done.rung == 1
     assert len(done.failures) == 1
     assert "no-such-method" in done.failures[0]
 
 
 async def test_no_rung_left_is_an_answer_too(pool: FitPool) -> None:
-    done = await pool.fit(request("naive", values=()), priority=Priority.NEW)
+    done = await pool.fit(lambda: request("naive", values=()), priority=Priority.NEW)
     assert (done.rung, done.data) == (-1, b"")
     assert len(done.failures) == 1
 
@@ -89,36 +117,116 @@ async def test_no_rung_left_is_an_answer_too(pool: FitPool) -> None:
 async def test_a_fit_that_hangs_is_killed_and_the_pool_goes_on(faulty: Callable[..., FitPool]) -> None:
     pool = faulty("time.sleep(3600)", timeout=2.0)
     with pytest.raises(FitLost, match=r"^ets did not finish within 2s$") as caught:
-        await pool.fit(request("auto", "ets"), priority=Priority.NEW)
+        await pool.fit(lambda: request("auto", "ets"), priority=Priority.NEW)
     assert caught.value.rung == 1
     with pytest.raises(FitLost):
-        await pool.fit(request("auto", "ets"), priority=Priority.NEW)
+        await pool.fit(lambda: request("auto", "ets"), priority=Priority.NEW)
 
 
 async def test_a_worker_that_dies_names_the_rung_that_it_was_on(faulty: Callable[..., FitPool]) -> None:
     pool = faulty("os.kill(os.getpid(), 9)")
     with pytest.raises(FitLost, match=r"^ets: its worker died \(exit -9\)$"):
-        await pool.fit(request("auto", "ets"), priority=Priority.NEW)
+        await pool.fit(lambda: request("auto", "ets"), priority=Priority.NEW)
 
 
 async def test_a_worker_that_speaks_no_frames_is_replaced(faulty: Callable[..., FitPool]) -> None:
     pool = faulty(r"sys.stdout.buffer.write(b'\xff' * 64); sys.stdout.buffer.flush(); sys.stdin.read()")
     with pytest.raises(FitLost, match="ets: its worker broke off: a frame of 4294967295 bytes"):
-        await pool.fit(request("auto", "ets"), priority=Priority.NEW)
+        await pool.fit(lambda: request("auto", "ets"), priority=Priority.NEW)
 
 
 async def test_a_program_that_cannot_be_started() -> None:
     pool = FitPool(workers=1, timeout=60.0, memory=GIB, command=("/nonexistent/worker",))
     with pytest.raises(FitLost, match=r"^no fit worker: .*No such file"):
-        await pool.fit(request("naive"), priority=Priority.NEW)
+        await pool.fit(lambda: request("naive"), priority=Priority.NEW)
     await pool.close()
+
+
+async def test_a_program_that_never_works_is_started_ever_less_often() -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    lost: list[None] = []
+    pool = FitPool(
+        workers=1,
+        timeout=60.0,
+        memory=GIB,
+        command=("/nonexistent/worker",),
+        sleep=sleep,
+        on_restart=lambda: lost.append(None),
+    )
+    for _ in range(12):
+        with pytest.raises(FitLost):
+            await pool.fit(lambda: request("naive"), priority=Priority.NEW)
+    await pool.close()
+    assert pauses[:4] == [0.0, 1.0, 2.0, 4.0]
+    assert max(pauses) == 30.0
+    assert len(lost) == 12
+
+
+async def test_a_worker_that_dies_between_two_fits_is_nobody_s_fault(pool: FitPool) -> None:
+    await pool.fit(lambda: request("naive"), priority=Priority.NEW)
+    (worker,) = children()
+    os.kill(worker, signal.SIGKILL)
+    done = await pool.fit(lambda: request("naive"), priority=Priority.NEW)
+    assert (done.rung, done.failures) == (0, [])
+
+
+async def test_a_request_that_cannot_be_made_fails_alone(pool: FitPool) -> None:
+    def broken() -> FitRequest:
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(FitLost, match="a bug"):
+        await pool.fit(broken, priority=Priority.NEW)
+    done = await pool.fit(lambda: request("naive"), priority=Priority.NEW)
+    assert done.rung == 0
+
+
+async def test_nobody_waits_for_a_cancelled_fit(pool: FitPool) -> None:
+    made: list[str] = []
+
+    def named(name: str) -> FitRequest:
+        made.append(name)
+        return request("naive")
+
+    first = asyncio.create_task(pool.fit(lambda: named("first"), priority=Priority.NEW))
+    second = asyncio.create_task(pool.fit(lambda: named("second"), priority=Priority.NEW))
+    third = asyncio.create_task(pool.fit(lambda: named("third"), priority=Priority.NEW))
+    await asyncio.sleep(0)
+    assert pool.waiting == 3
+    second.cancel()
+    await first
+    await third
+    assert made == ["first", "third"]
+
+
+async def test_a_fit_that_eats_memory_steps_down_the_ladder() -> None:
+    pool = FitPool(workers=1, timeout=60.0, memory=GIB, command=(sys.executable, "-c", GREEDY, str(GIB), "90"))
+    done = await pool.fit(lambda: request("greedy", "naive"), priority=Priority.NEW)
+    await pool.close()
+    assert done.rung == 1
+    assert done.failures[0].startswith("greedy failed: ")
+    assert "MemoryError" in done.failures[0]
+
+
+def test_a_worker_whose_engine_was_killed_ends_by_itself() -> None:
+    # no engine is there to kill it: the hanging fit ends at the worker's own deadline
+    command = (sys.executable, "-c", HANGING, str(4 * GIB), "0.5")
+    worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        worker.communicate(encode_frame(request("hanging")), timeout=60)
+    finally:
+        worker.kill()
+    assert worker.returncode == -signal.SIGALRM
 
 
 async def test_new_series_are_fitted_before_stale_ones(pool: FitPool) -> None:
     order: list[str] = []
 
     async def fit(name: str, priority: int) -> None:
-        await pool.fit(request("naive"), priority=priority)
+        await pool.fit(lambda: request("naive"), priority=priority)
         order.append(name)
 
     # all are queued before the one worker has started
@@ -128,7 +236,7 @@ async def test_new_series_are_fitted_before_stale_ones(pool: FitPool) -> None:
 
 async def test_closing_cancels_what_waits() -> None:
     pool = FitPool(workers=1, timeout=60.0, memory=4 * GIB)
-    waiting = [asyncio.create_task(pool.fit(request("naive"), priority=0)) for _ in range(3)]
+    waiting = [asyncio.create_task(pool.fit(lambda: request("naive"), priority=0)) for _ in range(3)]
     await asyncio.sleep(0)
     await pool.close()
     results = await asyncio.gather(*waiting, return_exceptions=True)

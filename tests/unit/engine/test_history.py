@@ -64,3 +64,31 @@ def test_it_holds_the_last_of_all_samples(capacity: int, batches: list[tuple[int
     assert np.array_equal(history.last().values, np.array(kept), equal_nan=True)
     if kept:
         assert history.last().end == (len(everything) - 1) * 60
+
+
+def test_an_older_past_is_taken_up_before_what_is_known() -> None:
+    history = History(step=60, capacity=10)
+    history.extend(series(600, 1.0, np.nan, 3.0))
+    assert history.start == 600
+    history.merge(series(480, 8.0, 9.0, 7.0, 7.0))
+    assert history.last() == series(480, 8.0, 9.0, 1.0, 7.0, 3.0)
+    assert (history.start, history.end, len(history)) == (480, 720, 5)
+    history.extend(series(780, 4.0))
+    assert history.last(2) == series(720, 3.0, 4.0)
+
+
+def test_an_older_past_may_reach_further_than_what_is_known_and_than_the_capacity() -> None:
+    history = History(step=60, capacity=4)
+    history.extend(series(600, 1.0))
+    history.merge(series(360, 5.0, 5.0, 5.0, 6.0, 7.0, 8.0))
+    assert history.last() == series(480, 5.0, 6.0, 1.0, 8.0)
+    history.merge(series(240, 9.0))
+    assert history.last() == series(480, 5.0, 6.0, 1.0, 8.0)
+
+
+def test_merging_at_the_end_is_extending() -> None:
+    history = History(step=60, capacity=4)
+    history.merge(series(600, 1.0))
+    history.merge(series(600))
+    history.merge(series(600, 9.0, 2.0))
+    assert history.last() == series(600, 1.0, 2.0)

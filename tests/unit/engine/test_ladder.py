@@ -52,6 +52,8 @@ def test_what_hung_rests_longer_each_time() -> None:
     [
         ({}, 10, 0.0),  # never fitted
         ({"fitted": FITTED, "rung": "auto", "fitted_at": 500.0}, 10, 500.0 + 7200.0),
+        ({"fitted": FITTED, "rung": "auto", "fitted_at": 500.0, "tried_at": 8000.0}, 10, 8000.0 + 3600.0),  # in vain
+        ({"fitted": FITTED, "rung": "auto", "fitted_at": 500.0, "tried_at": 600.0}, 10, 500.0 + 7200.0),
         ({"fitted": FITTED, "rung": "seasonal-naive", "tried_with": 100, "tried_at": 500.0}, 124, 4100.0),
         ({"fitted": FITTED, "rung": "seasonal-naive", "tried_with": 100, "tried_at": 500.0}, 125, 0.0),
         ({"tried_with": 100, "tried_at": 500.0}, 101, 4100.0),  # no rung could be fitted
