@@ -139,7 +139,7 @@ async def _fit(settings: Settings, worker: Sequence[str] | None) -> Finding:
     )
     mend = "read what the worker wrote above; raise fit_memory if memory is what it wants, and the container's limits"
     try:
-        done = await pool.fit(request, priority=Priority.NEW)
+        done = await pool.fit(lambda: request, priority=Priority.NEW)
     except FitLost as lost:
         return fail(f"the fit was lost: {lost}", mend)
     finally:

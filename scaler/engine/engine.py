@@ -23,6 +23,7 @@ from scaler.engine.timetable import Timetable
 from scaler.errors import AddressRefused, InvalidTrigger, LimitReached, ValueUnknown
 from scaler.telemetry.masking import protect
 from scaler.trigger import parse_trigger
+from scaler.trigger.signal import signal_warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -148,6 +149,7 @@ class Engine:
             step=config.step,
             source=self._open_source(spec),
             source_label=spec.name or spec.address,
+            signal=signal_warning(config.query),
             history=History(step=config.step, capacity=_capacity(config)),
         )
         self._series[series.id] = series

@@ -38,7 +38,7 @@ def snapshot(series: SeriesState, trigger: TriggerState, *, now: float, settings
         outlook=outlook,
         note=note,
         error=series.error,
-        warning=series.warning,
+        warning="; ".join(filter(None, (series.signal, series.warning))),
         # the edge decides by this snapshot until it is too old
         events=trigger.agenda.ahead(series.history, now=now, until=now + ahead + settings.observed_max_age),
     )

@@ -82,6 +82,7 @@ class SeriesState:
     past_error: str = ""  # of the last attempt to fetch what came before it
     past_failures: int = 0  # such attempts in a row
     asked_from: int | None = None  # the earliest time that the source was asked about since this engine began
+    signal: str = ""  # what is odd about the query itself
     warning: str = ""
     loaded: bool = False  # the store was asked for its past
 

@@ -56,6 +56,14 @@ class TestFirstSight:
         assert (snapshot.observed, snapshot.outlook) == (100.0, None)
         assert snapshot.note == "the first fit is under way"
 
+    async def test_a_query_that_follows_the_replicas_is_warned_of(self, bench: Any) -> None:
+        trigger = bench.register(query="avg(load)")
+        await settled(bench)
+        assert "avg" in bench.snapshot(trigger).warning
+        quiet = bench.register("api", query="sum(load)")
+        await settled(bench)
+        assert bench.snapshot(quiet).warning == ""
+
 
 class TestSteps:
     async def test_only_what_is_new_is_asked_for(self, bench: Any, start: int) -> None:
