@@ -27,7 +27,17 @@ if TYPE_CHECKING:
     from forecasting.series import FloatArray, TimeSeries
     from forecasting.windows import IntArray
 
-__all__ = ["Evaluation", "Refit", "Score", "evaluate", "pinball_loss", "rolling_forecasts", "rolling_origin"]
+__all__ = [
+    "Evaluation",
+    "Refit",
+    "Score",
+    "evaluate",
+    "pinball_loss",
+    "rolling_forecasts",
+    "rolling_origin",
+    "score",
+    "training_scale",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +221,7 @@ def evaluate(
     """
     levels = checked_levels(levels)
     at = np.asarray(horizons, dtype=np.int64) - 1
-    with np.errstate(over="ignore"):
-        moves = np.abs(np.diff(series.until(train_end).values))
-    scale = float(np.nanmean(moves)) if np.count_nonzero(~np.isnan(moves)) else float("nan")
+    scale = training_scale(series, train_end)
     actual, highest, values, peaks = [], [], [], []
     for refit in refits:
         came = future(series.values, refit.positions, refit.batch.horizon)
@@ -226,7 +234,7 @@ def evaluate(
     def scores(outcome: list[FloatArray], forecast: list[FloatArray]) -> dict[int, Score]:
         y, q = np.concatenate(outcome), np.concatenate(forecast)
         return {
-            horizon: _score(y[:, i], q[:, :, i], forecast_levels, levels, scale) for i, horizon in enumerate(horizons)
+            horizon: score(y[:, i], q[:, :, i], forecast_levels, levels, scale) for i, horizon in enumerate(horizons)
         }
 
     issued = sum(len(refit.batch) for refit in refits)
@@ -245,13 +253,29 @@ def pinball_loss(actual: FloatArray, quantile: FloatArray, level: FloatArray | f
     return np.asarray(np.maximum(level * miss, (level - 1) * miss))
 
 
-def _score(
+def training_scale(series: TimeSeries, train_end: int) -> float:
+    """What MASE divides by: the mean absolute step up to `train_end`, NaN where none is known."""
+    with np.errstate(over="ignore"):
+        moves = np.abs(np.diff(series.until(train_end).values))
+    return float(np.nanmean(moves)) if np.count_nonzero(~np.isnan(moves)) else float("nan")
+
+
+def score(
     actual: FloatArray,
     quantiles: FloatArray,
     forecast_levels: tuple[float, ...],
     levels: tuple[float, ...],
     scale: float,
 ) -> Score:
+    """Scores the forecasts of one horizon; a missing outcome or forecast (NaN) does not count.
+
+    Args:
+        actual: What came; shape (N,).
+        quantiles: What was forecast; shape (N, L).
+        forecast_levels: The L levels of these.
+        levels: Those to score.
+        scale: `training_scale` of the series.
+    """
     both = ~np.isnan(actual) & ~np.isnan(quantiles[:, 0])
     y, q = actual[both], quantiles[both]
     if not y.size:

@@ -20,6 +20,7 @@ __all__ = ["COMMANDS", "command_parser", "main", "main_parser"]
 COMMANDS = {
     "serve": "run the scaler: gRPC for KEDA, HTTP for people and Prometheus",
     "demo": "see all of it work on this machine, with nothing installed",
+    "backtest": "see on your own history how good a forecaster is: how near, how honest, how fast",
     "replay": "see on your own history what a policy would have done and cost, against plain KEDA",
     "explain": "say why the last answer was what it was (asks a running server)",
     "doctor": "check addresses, credentials, queries and clocks; say how to mend them",

@@ -12,6 +12,8 @@ LIGHT = {
     "load-area": "#c8d9ee",
     "capacity": "#b9dfc0",
     "short": "#c62330",
+    "actual": "#1b1f24",
+    "ref": "#57606a",
     "p1": "#0550ae",
     "p2": "#a04100",
     "p3": "#7d3cb5",
@@ -29,6 +31,8 @@ DARK = {
     "load-area": "#20344d",
     "capacity": "#1f4a2b",
     "short": "#ff7b72",
+    "actual": "#e6edf3",
+    "ref": "#9aa4af",
     "p1": "#6cb6ff",
     "p2": "#f0a45d",
     "p3": "#d2a8ff",
@@ -52,6 +56,8 @@ svg{display:block;width:100%;min-width:660px;height:auto}
 svg path{fill:none;stroke-width:1.6;stroke-linejoin:round}
 svg .grid{stroke:var(--grid);stroke-width:1}svg .load{stroke:var(--load);stroke-width:1.1}
 svg .load-area{fill:var(--load-area)}svg .capacity{fill:var(--capacity)}svg .short{stroke:var(--short)}
+svg .fan{fill:var(--p1)}svg .actual{stroke:var(--actual);stroke-width:1}
+svg .median{stroke:var(--p1);stroke-width:1.3}svg .ref{stroke:var(--muted);stroke-dasharray:5 3;stroke-width:1.3}
 svg .diagonal{stroke:var(--muted);stroke-dasharray:4 4}
 svg .chosen{fill:none;stroke:var(--fg);stroke-width:2}
 .p1{stroke:var(--p1)}.p2{stroke:var(--p2)}.p3{stroke:var(--p3)}.p4{stroke:var(--p4)}

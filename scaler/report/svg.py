@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Plot", "nice_ticks", "time_ticks"]
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 10, 30  # room for the axes' labels, in units of the view box
+_HALF_LABEL = 6  # what a label at the very end would stick out beyond that room
 _STEPS = (60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 2 * 86400, 7 * 86400, 14 * 86400, 28 * 86400)
 
 
@@ -62,6 +63,30 @@ class Plot:
             ends = f"L{self.at_x(points[-1][0]):.1f} {floor:.1f}L{self.at_x(points[0][0]):.1f} {floor:.1f}Z"
             self.parts.append(f'<path class="{name}" d="{self._path(points)}{ends}"/>')
 
+    def band(
+        self, points: Sequence[tuple[float, float, float]], name: str, *, opacity: float = 1.0, says: str = ""
+    ) -> None:
+        """The area between two lines.
+
+        Args:
+            points: Of both: x, the lower y, the upper y; those with NaN break it.
+            name: Its class.
+            opacity: Of its filling.
+            says: What it says when pointed at.
+        """
+        path, run = "", []
+        for point in (*points, (math.nan,) * 3):
+            if not math.isnan(point[1] + point[2]):
+                run.append(point)
+                continue
+            if len(run) > 1:
+                back = [(x, low) for x, low, _ in reversed(run)]
+                path += self._path([(x, high) for x, _, high in run]) + "L" + self._path(back)[1:] + "Z"
+            run = []
+        if path:
+            title = f"<title>{escape(says)}</title>" if says else ""
+            self.parts.append(f'<path class="{name}" style="fill-opacity:{opacity:g}" d="{path}">{title}</path>')
+
     def bars(self, bars: Iterable[tuple[float, float, float]], name: str, *, width: float = 1.4) -> None:
         """Vertical bars (x, from, to)."""
         path = "".join(
@@ -89,7 +114,9 @@ class Plot:
         for value, label in x_ticks:
             x = self.at_x(value)
             self.parts.append(f'<path class="grid" d="M{x:.1f} {_TOP}V{bottom}"/>')
-            self.parts.append(f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{escape(label)}</text>')
+            anchor = "middle" if x < self.width - _RIGHT - _HALF_LABEL else "end"  # the last one must not spill
+            x = x if anchor == "middle" else self.width - 2
+            self.parts.append(f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="{anchor}">{escape(label)}</text>')
         if x_name:
             self.parts.append(
                 f'<text x="{self.width - _RIGHT}" y="{self.height - 2}" text-anchor="end">{escape(x_name)}</text>'
