@@ -12,7 +12,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types imports generated format proto docs bench bench-replay clean
+.PHONY: help setup run test check lint types imports generated format proto docs bench bench-forecast bench-replay clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ docs: setup ## regenerate docs/reference from the declarations
 
 bench: setup ## measure the hot paths
 	$(BIN)/python -m pytest tests/bench -m bench -s
+
+bench-forecast: setup ## accuracy, coverage and cost of every method on the traces in TRACES; MORE=... adds options
+	$(BIN)/python -m tests.bench.forecast $(TRACES) $(MORE)
 
 bench-replay: setup ## replay the traces in TRACES: Foresail beside plain KEDA and the methods of its rivals
 	$(BIN)/python -m tests.bench.replay --traces $(TRACES)

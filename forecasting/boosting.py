@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from forecasting.features.rolling import Float32Array
     from forecasting.features.scalefree import Kind, Past
-    from forecasting.series import FloatArray
+    from forecasting.series import FloatArray, TimeSeries
     from forecasting.windows import IntArray
 
-__all__ = ["KINDS", "LEVELS", "Growth", "Sample", "anchors", "fit_quantiles", "sample"]
+__all__ = ["KINDS", "LEVELS", "Growth", "Sample", "anchors", "fit_quantiles", "held_out_from", "long_enough", "sample"]
 
 KINDS: tuple[Kind, ...] = ("value", "peak")
 # Quantile levels that are learned; others are interpolated and calibrated.
@@ -93,6 +93,22 @@ def anchors(step: int, horizon: int) -> tuple[int, ...]:
         gaps = [math.log(out[i + 1] / out[i - 1]) for i in range(1, len(out) - 1)]
         del out[1 + int(np.argmin(gaps))]
     return tuple(out)
+
+
+def held_out_from(series: TimeSeries) -> int:
+    """Position from where the latest part of a history is kept for calibration and comparison.
+
+    A fifth of it, 18 hours to 3 days; of less than two days, all but the first quarter of a day.
+    """
+    n, day = len(series), 86400 / series.step
+    if not long_enough(series):
+        return min(n // 3, int(day // 4))
+    return n - int(np.clip(0.2 * n, 0.75 * day, 3 * day))
+
+
+def long_enough(series: TimeSeries) -> bool:
+    """Whether a series has the two days that growing trees on it takes."""
+    return series.known >= 2 * 86400 / series.step
 
 
 def sample(past: Past, kind: Kind, horizons: Sequence[int], *, first: int, end: int, rows: int) -> Sample:

@@ -54,8 +54,8 @@ class TreeEnsemble:
         return np.asarray(self.base + np.ldexp(total.astype(np.float64), -self.exponent))
 
     def _all_at_once(self, x: Float32Array) -> NDArray[np.int64]:
-        right = x[:, self.feature] > self.threshold
-        out = np.bitwise_or.reduce(right * self.left, axis=2)
+        right = x[:, self.feature.T] > self.threshold.T
+        out = np.bitwise_or.reduce(right * self.left.T, axis=1)
         return np.asarray(self.leaf[np.arange(len(self.leaf)), _lowest_unset(out)].sum(axis=1, dtype=np.int64))
 
     def _by_node(self, x: Float32Array) -> NDArray[np.int64]:

@@ -26,9 +26,9 @@ _Float = TypeVar("_Float", bound=np.floating[Any])
 class Track:
     """Rows of numbers over time, and their windows' statistics, at a few positions or at all.
 
-    A few windows are looked at one by one; for many, cumulative sums and rolling maxima are made once. Both ways
-    give the same numbers. Positions have shape (A, ...), or (1, ...) where they are the same for every row;
-    results have shape (A, ...).
+    A few windows are looked at one by one, the longest first for speed; for many, cumulative sums and rolling
+    maxima are made once. Both ways give the same numbers. Positions have shape (A, ...), or (1, ...) where they
+    are the same for every row; results have shape (A, ...).
 
     Args:
         values: Unknown ones NaN; shape (A, n).
@@ -40,6 +40,8 @@ class Track:
         self.values = values
         self._resolution = resolution
         self._highest: dict[int, Float32Array] = {}
+        # the windows looked at last: shorter ones at the same ends are parts of them
+        self._held: tuple[IntArray, Float32Array] | None = None
 
     def at(self, positions: IntArray) -> Float32Array:
         """The values there; NaN before the start."""
@@ -49,21 +51,22 @@ class Track:
 
     def mean(self, ends: IntArray, width: int) -> FloatArray:
         """Mean of what is known in the `width` positions up to each of `ends`; NaN where nothing is."""
-        total, _, count = self.sums(ends, width)
-        return ratio(total, count)
+        if self._few(ends, width):
+            total, _, count = self.sums(ends, width)
+            return ratio(total, count)
+        return ratio(self._between(self._totals, ends, width), self._between(self._counts, ends, width))
 
     def sums(self, ends: IntArray, width: int) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Sum, sum of squares and number of what is known in each window."""
-        n = self.values.shape[1]
         if self._few(ends, width):
             found = self._rounded(self._window(ends, width))
             missing = np.isnan(found)
             found[missing] = 0.0
             count = width - missing.sum(axis=-1, dtype=np.float64)
             return found.sum(axis=-1), np.square(found).sum(axis=-1), count
-        stop = np.minimum(np.maximum(ends + 1, 0), n)
-        begin = np.minimum(np.maximum(ends + 1 - width, 0), n)
-        total, squares, count = (self._pick(t, stop) - self._pick(t, begin) for t in self._cumulative)
+        total, squares, count = (
+            self._between(track, ends, width) for track in (self._totals, self._squares, self._counts)
+        )
         return total, squares, count
 
     def highest(self, ends: IntArray, width: int) -> Float32Array:
@@ -77,6 +80,12 @@ class Track:
         found[np.broadcast_to((ends < 0) | (ends >= n), found.shape)] = np.nan
         return found
 
+    def _between(self, track: FloatArray, ends: IntArray, width: int) -> FloatArray:
+        n = self.values.shape[1]
+        stop = np.minimum(np.maximum(ends + 1, 0), n)
+        begin = np.minimum(np.maximum(ends + 1 - width, 0), n)
+        return self._pick(track, stop) - self._pick(track, begin)
+
     def _few(self, ends: IntArray, width: int) -> bool:
         return ends.size * width < self.values.size // 2
 
@@ -86,12 +95,15 @@ class Track:
         return track[np.arange(len(track)).reshape(-1, *(1,) * (positions.ndim - 1)), positions]
 
     def _window(self, ends: IntArray, width: int) -> Float32Array:
+        if self._held is not None and self._held[0] is ends and self._held[1].shape[-1] >= width:
+            return self._held[1][..., -width:]
         positions = ends[..., None] + np.arange(1 - width, 1)
         n = self.values.shape[1]
         found = self._pick(self.values, np.minimum(np.maximum(positions, 0), n - 1))
         outside = (positions < 0) | (positions >= n)
         if outside.any():
             found[np.broadcast_to(outside, found.shape)] = np.nan
+        self._held = ends, found
         return found
 
     def _rounded(self, values: Float32Array) -> FloatArray:
@@ -102,15 +114,29 @@ class Track:
         return scaled
 
     @cached_property
-    def _cumulative(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _known(self) -> tuple[FloatArray, NDArray[np.bool_]]:
         found = self._rounded(self.values)
-        known = ~np.isnan(found)
-        found[~known] = 0.0
-        rows, n = found.shape
-        out = tuple(np.zeros((rows, n + 1)) for _ in range(3))
-        for track, part in zip(out, (found, found * found, known), strict=True):
-            np.cumsum(part, axis=1, out=track[:, 1:])
-        return out[0], out[1], out[2]
+        missing = np.isnan(found)
+        found[missing] = 0.0
+        return found, ~missing
+
+    @cached_property
+    def _totals(self) -> FloatArray:
+        return _cumulative(self._known[0])
+
+    @cached_property
+    def _squares(self) -> FloatArray:
+        return _cumulative(np.square(self._known[0]))
+
+    @cached_property
+    def _counts(self) -> FloatArray:
+        return _cumulative(self._known[1])
+
+
+def _cumulative(values: NDArray[Any]) -> FloatArray:
+    out = np.zeros((len(values), values.shape[1] + 1))
+    np.cumsum(values, axis=1, out=out[:, 1:])
+    return out
 
 
 def rolling_maximum(values: Float32Array, width: int) -> Float32Array:

@@ -47,7 +47,7 @@ _MAXIMA = (5, 15, 60, 180, 720, 1440, 4320, 10080)
 _MINIMA = (15, 60, 360, 1440)
 _SPREADS = (15, 60, 360, 1440)
 _MOVES = (10, 60, 1440)
-_RECENT = (60, 360, 1440)
+_RECENT = (1440, 360, 60)
 _SAME_DAYS = (1, 2, 3, 7, 14)
 
 
@@ -167,21 +167,23 @@ class Past:
     def _recent(self, origins: IntArray) -> tuple[list[Float32Array], list[Float32Array]]:
         """Features that do not depend on the horizon, each of shape (N,): log-ratios, and others."""
         level = self.level[origins]
-        log = self._log
+        log, ends = self._log, origins[None]
+        highest = {w: log.highest(ends, self._steps(w))[0] for w in sorted(_MAXIMA, reverse=True)}
+        lowest = {w: -self._lowest.highest(ends, self._steps(w))[0] for w in sorted(_MINIMA, reverse=True)}
         means = {w: self._log_mean(origins, w) for w in _MEANS}
         out = [*(log.at(origins - np.array(_LAGS)[None, :, None])[0] - level)]
         out += [means[w] - level for w in _MEANS]
-        out += [log.highest(origins[None], self._steps(w))[0] - level for w in _MAXIMA]
-        out += [-self._lowest.highest(origins[None], self._steps(w))[0] - level for w in _MINIMA]
+        out += [highest[w] - level for w in _MAXIMA]
+        out += [lowest[w] - level for w in _MINIMA]
         out += [means[w] - self._log_mean(origins - self._steps(w), w) for w in (5, 30)]
         day = self._steps(1440)
         out += [means[60] - self._log_mean(origins - back * day, 60) for back in (1, 7)]
         others = [level]
         for w in _SPREADS:
-            total, squares, count = (part[0] for part in log.sums(origins[None], self._steps(w)))
+            total, squares, count = (part[0] for part in log.sums(ends, self._steps(w)))
             variance = ratio(squares, count) - ratio(total, count) ** 2
             others.append(np.sqrt(np.maximum(variance, 0.0)).astype(np.float32))
-        others += [self._moves.mean(origins[None], self._steps(w))[0].astype(np.float32) for w in _MOVES]
+        others += [self._moves.mean(ends, self._steps(w))[0].astype(np.float32) for w in _MOVES]
         seconds = self._start + self._step * origins
         minute = (seconds % 86400) // 60
         clock = (minute, (seconds // 86400 + 4) % 7, minute % 60, minute % 15)
@@ -204,17 +206,18 @@ class Past:
         out += _of_clock(*clock, ramps.highest(back[:, :7] + near, 2 * near + 1))
         known = np.array([horizon for horizon, _ in asks])[:, None]  # the latest ramp that has come true
         latest = origins - known
-        for w in _RECENT:
+        for w in _RECENT:  # the longest first
             lately = ramps.sums(latest, self._steps(w))
             out += [ratio(lately[0], lately[2]).astype(np.float32), ramps.highest(latest, self._steps(w))]
             out.append(np.sqrt(ratio(lately[1], lately[2])).astype(np.float32))
+            if w == _RECENT[0]:
+                usual = _USUAL_COUNT * _USUAL_RAMP**2
+                variance = (lately[1] + usual) / (lately[2] + _USUAL_COUNT)
         for period in (self._steps(60), self._period or self._steps(60)):
             first = -(-known // period) + np.arange(4)
             lags = origins - period * first[:, :, None]
             then, ramp = came.at(lags) - level, ramps.at(lags)
             out += [then[:, 0], ramp[:, 0], _mean(then), _mean(ramp), np.fmax.reduce(ramp, axis=1)]
-        usual = _USUAL_COUNT * _USUAL_RAMP**2
-        variance = (lately[1] + usual) / (lately[2] + _USUAL_COUNT)
         variance += (squares.sum(axis=1) + usual) / (count.sum(axis=1) + _USUAL_COUNT)
         return out, (np.sqrt(variance / 2) + 0.01).astype(np.float32)
 

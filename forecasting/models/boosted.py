@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from forecasting.batch import ForecastBatch
-from forecasting.boosting import KINDS, LEVELS, Growth, Sample, anchors, fit_quantiles, sample
+from forecasting.boosting import (
+    KINDS,
+    LEVELS,
+    Growth,
+    Sample,
+    anchors,
+    fit_quantiles,
+    held_out_from,
+    long_enough,
+    sample,
+)
 from forecasting.calibration import GRID, conformal_quantiles, level_weights
 from forecasting.errors import InsufficientHistory, InvalidSeries
 from forecasting.features.scalefree import FLOOR, Kind, Past, Scale
@@ -37,12 +47,8 @@ if TYPE_CHECKING:
 __all__ = ["Boosted", "FittedBoosted"]
 
 _DEPTHS = depth(LEVELS)
-_OWN = Growth(trees=70, leaves=8, learning_rate=0.11, rows=8000, min_rows=30, features=0.25)
-_FURTHER = Growth(trees=40, leaves=8, learning_rate=0.11, rows=8000, min_rows=30, features=0.25)
-# Trees of the series' own need two days at least, and enough rows.
-_LOCAL_DAYS = 2.0
-# Share of the history kept for calibration, and its bounds in days.
-_HELD_SHARE, _HELD_DAYS = 0.2, (0.75, 3.0)
+_OWN = Growth(trees=56, leaves=8, learning_rate=0.13, rows=6000, min_rows=30, features=0.25)
+_FURTHER = Growth(trees=32, leaves=8, learning_rate=0.13, rows=6000, min_rows=30, features=0.25)
 _CALIBRATION_ROWS = 1500
 # Origins handled at once: bounds the memory of a batch.
 _CHUNK = 4096
@@ -216,9 +222,7 @@ class Boosted:
         past = Past(series, scale)
         horizons = anchors(series.step, max(1, horizon))
         n, day = len(series), 86400 / series.step
-        held = int(np.clip(_HELD_SHARE * n, _HELD_DAYS[0] * day, _HELD_DAYS[1] * day))
-        local = series.known >= _LOCAL_DAYS * day
-        cut = n - held if local else min(n // 3, int(day // 4))
+        local, cut = long_enough(series), held_out_from(series)
         own, further, depths = [], [], []
         sizes = np.ones((len(KINDS), len(horizons)))
         for i, kind in enumerate(KINDS):

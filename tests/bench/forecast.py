@@ -1,0 +1,310 @@
+"""Forecast accuracy, coverage and cost on a folder of traces: `make bench-forecast TRACES=...`.
+
+Protocol: the first 60 % of each trace is training, the next 40 %, 8 days at most, is test; refits daily from the past
+only; every ratio is against `naive` with its conformal bands in the same run, geometric mean over traces. What is
+trained across series is trained without the trace judged. Times are CPU seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime as dt
+import gzip
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecasting import fleet
+from forecasting.calibration import future, running_maximum
+from forecasting.evaluation import Refit, evaluate, pinball_loss, rolling_forecasts
+from forecasting.models.boosted import Boosted
+from forecasting.registry import default_registry
+from forecasting.selection import Auto
+from forecasting.serialise import dumps
+from forecasting.series import TimeSeries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from forecasting.evaluation import Evaluation
+    from forecasting.forecaster import Forecaster
+
+LEVELS = (0.5, 0.9, 0.95, 0.99)
+VALUE_MINUTES = (5, 15, 60)
+PEAK_MINUTES = (3, 5, 10)
+DAY = 86400
+HISTORY_DAYS = 21
+COST_POINTS = 10_080
+COLD = ("naive", "boosted", "auto")  # what is there on the first day
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one method did on one trace."""
+
+    evaluation: Evaluation
+    maximised: dict[int, dict[float, float]]
+    said: str
+    young: float
+    fit_seconds: float
+    predict_ms: float
+    stored: int
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("folder", type=Path, help="CSV files (.csv or .csv.gz) with the columns timestamp,value")
+    parser.add_argument("--traces", default="", help="names, separated by commas; all by default")
+    parser.add_argument("--methods", default="seasonal-naive,seasonal-profile,ets,arima,boosted,auto")
+    parser.add_argument("--stride", type=int, default=600, help="seconds between origins")
+    parser.add_argument("--refit-every", type=int, default=DAY, help="seconds between fits")
+    parser.add_argument("--processes", type=int, default=1, help="traces judged at the same time")
+    parser.add_argument("--fleets", type=Path, help="keep the fleet models trained without each trace here")
+    arguments = parser.parse_args()
+    wanted = [name for name in arguments.traces.split(",") if name]
+    traces = dict(read_folder(arguments.folder))
+    judged = wanted or list(traces)
+    methods = ["naive", *arguments.methods.split(",")]
+    results: dict[str, dict[str, Result]] = {method: {} for method in methods}
+    with ProcessPoolExecutor(arguments.processes) as pool:
+        all_of = partial(on_trace, traces=traces, methods=methods, arguments=arguments)
+        for name, found in zip(judged, pool.map(all_of, judged), strict=True):
+            for method, result in found.items():
+                results[method][name] = result
+    report(results, {name: traces[name].step for name in judged})
+
+
+def on_trace(
+    name: str, *, traces: dict[str, TimeSeries], methods: Sequence[str], arguments: argparse.Namespace
+) -> dict[str, Result]:
+    """All methods on one trace."""
+    out = {}
+    series = traces[name]
+    digest = fleet_without(name, traces, arguments.fleets)
+    for method in methods:
+        forecaster = made(method, digest)
+        out[method] = found = judge(series, forecaster, arguments.stride, arguments.refit_every)
+        score = found.evaluation
+        h15, p5 = steps(15, series.step), steps(5, series.step)
+        print(
+            f"{name:18} {method:16} value 15 min 0.9: {score.values[h15].pinball[0.9]:12.4f}  "
+            f"peak 5 min 0.9: {score.peaks[p5].pinball[0.9]:12.4f} covered {score.peaks[p5].coverage[0.9]:.3f}  "
+            f"{found.said}",
+            flush=True,
+        )
+    return out
+
+
+def read_folder(folder: Path) -> Iterator[tuple[str, TimeSeries]]:
+    """Traces by name; their step is the commonest distance of two samples."""
+    for path in sorted([*folder.glob("*.csv"), *folder.glob("*.csv.gz")]):
+        text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        rows = list(csv.reader(text.decode().splitlines()))
+        if rows[0] != ["timestamp", "value"]:
+            continue
+        samples = [(moment(at), float(value) if value else float("nan")) for at, value in rows[1:]]
+        step = int(np.median(np.diff([at for at, _ in samples])))
+        yield path.name.split(".")[0], TimeSeries.from_samples(samples, step=step)
+
+
+def moment(text: str) -> float:
+    """Epoch seconds, written as such or in ISO 8601."""
+    try:
+        return float(text)
+    except ValueError:
+        return dt.datetime.fromisoformat(text).timestamp()
+
+
+def fleet_without(name: str, traces: dict[str, TimeSeries], kept: Path | None) -> str:
+    """Trains the fleet model on all traces but this one, or reads what an earlier run kept."""
+    path = kept / f"{name}.bin" if kept else None
+    if path and path.exists():
+        return fleet.remember_fleet(fleet.FleetModel.from_bytes(path.read_bytes()))
+    model = fleet.train_fleet([series for other, series in traces.items() if other != name])
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(model.to_bytes())
+    return fleet.remember_fleet(model)
+
+
+def made(method: str, digest: str) -> Forecaster:
+    """The method; those that build on a fleet model get the one that has not seen the trace."""
+    if method == "boosted":
+        return Boosted(fleet=digest)
+    if method == "auto":
+        return Auto(fleet=digest)
+    return default_registry().create(method)
+
+
+def steps(minutes: int, step: int) -> int:
+    """So many minutes in steps, 1 at least."""
+    return max(1, minutes * 60 // step)
+
+
+def judge(series: TimeSeries, forecaster: Forecaster, stride: int, refit_every: int) -> Result:
+    """Rolling origins over the test part."""
+    train_end, part = split(series)
+    refits = tuple(
+        rolling_forecasts(
+            part,
+            forecaster,
+            train_end=train_end,
+            horizon=steps(max(VALUE_MINUTES), series.step),
+            levels=LEVELS,
+            refit_every=refit_every,
+            history=HISTORY_DAYS * DAY // series.step,
+            stride=max(1, stride // series.step),
+            timer=time.process_time,
+        )
+    )
+    horizons = sorted({steps(m, series.step) for m in (*VALUE_MINUTES, *PEAK_MINUTES)})
+    scores = evaluate(part, refits, horizons=horizons, levels=LEVELS, train_end=train_end)
+    last = refits[-1].fitted
+    said = getattr(last, "explanation", "")
+    cold = young(series, forecaster, stride) if forecaster.name in COLD else float("nan")
+    return Result(scores, maximised(part, refits, horizons), said, cold, *cost(series, forecaster))
+
+
+def split(series: TimeSeries) -> tuple[int, TimeSeries]:
+    """When training ends, and the series up to the end of the test part."""
+    first = int(0.6 * len(series))
+    end = min(len(series), first + 8 * DAY // series.step)
+    return series.start + (first - 1) * series.step, series.first(end)
+
+
+def maximised(series: TimeSeries, refits: Sequence[Refit], horizons: Sequence[int]) -> dict[int, dict[float, float]]:
+    """Pinball losses of the peak if the largest of the values' quantiles up to the horizon were served for it."""
+    at = np.array(horizons) - 1
+    losses = []
+    for refit in refits:
+        came = running_maximum(future(series.values, refit.positions, refit.batch.horizon))[:, at]
+        highest = np.maximum.accumulate(refit.batch.values, axis=2)[:, :, at]
+        losses.append(pinball_loss(came[:, None, :], highest, np.array(LEVELS)[None, :, None]))
+    mean = np.nanmean(np.concatenate(losses), axis=0)
+    return {h: {level: float(mean[i, j]) for i, level in enumerate(LEVELS)} for j, h in enumerate(horizons)}
+
+
+def young(series: TimeSeries, forecaster: Forecaster, stride: int) -> float:
+    """Mean pinball loss of the 0.9-quantile of the 5-minute peak, after 26 hours of history and no more, 4 times."""
+    horizon, age, day = steps(5, series.step), 26 * 3600 // series.step, DAY // series.step
+    first, (_, part) = int(0.6 * len(series)), split(series)
+    total = []
+    for begin in range(first, len(part) - 6 * 3600 // series.step, max(day, (len(part) - first) // 4)):
+        fitted = forecaster.fit(part.first(begin).last(age), horizon=steps(10, series.step), levels=LEVELS)
+        for origin in range(begin - 1, min(len(part), begin + day) - horizon, max(1, stride // series.step)):
+            seen = part.first(origin + 1).last(age + origin + 1 - begin)
+            forecast = fitted.predict(seen, horizon=horizon, levels=(0.9,))
+            came = np.nanmax(part.values[origin + 1 : origin + 1 + horizon], keepdims=True)
+            total.append(float(pinball_loss(came, forecast.peak[0, -1:], 0.9)[0]))
+    return float(np.mean(total))
+
+
+def cost(series: TimeSeries, forecaster: Forecaster) -> tuple[float, float, int]:
+    """CPU seconds of a fit to 10,080 points, milliseconds of a forecast 10 minutes ahead, bytes stored."""
+    history = series.last(COST_POINTS)
+    began = time.process_time()
+    fitted = forecaster.fit(history, horizon=steps(60, series.step), levels=LEVELS)
+    fit = time.process_time() - began
+    context = series.last(fitted.context_length)
+    took = []
+    for _ in range(20):
+        began = time.process_time()
+        fitted.predict(context, horizon=steps(10, series.step), levels=(0.9,))
+        took.append(time.process_time() - began)
+    return fit, 1000 * float(np.median(took)), len(dumps(fitted))
+
+
+def geometric(ratios: Sequence[float]) -> float:
+    return float(np.exp(np.mean(np.log(ratios)))) if ratios else float("nan")
+
+
+def report(results: dict[str, dict[str, Result]], step: dict[str, int]) -> None:
+    """The tables of docs/benchmarks.md."""
+    naive = results["naive"]
+    print(f"\n{len(naive)} traces; pinball loss against naive, geometric mean (largest of a trace at 0.9)\n")
+    print("| method | " + " | ".join(f"{m} min: 0.5 / 0.9 / 0.95 / 0.99" for m in VALUE_MINUTES) + " |")
+    print("|---|" + "---|" * len(VALUE_MINUTES))
+    for method, found in results.items():
+        cells = [table_cell(found, naive, step, minutes, "values") for minutes in VALUE_MINUTES]
+        print(f"| {method} | " + " | ".join(cells) + " |")
+    print("\npeaks: the same, and against the method's own per-horizon quantiles maximised, at 0.9\n")
+    print("| method | " + " | ".join(f"{m} min: 0.5 / 0.9 / 0.95 / 0.99" for m in PEAK_MINUTES) + " | maximised = 1 |")
+    print("|---|" + "---|" * (len(PEAK_MINUTES) + 1))
+    for method, found in results.items():
+        cells = [table_cell(found, naive, step, minutes, "peaks") for minutes in PEAK_MINUTES]
+        against = [
+            geometric([
+                r.evaluation.peaks[steps(m, step[n])].pinball[0.9] / r.maximised[steps(m, step[n])][0.9]
+                for n, r in found.items()
+                if steps(m, step[n]) > 1  # the peak of one step is its value
+            ])
+            for m in PEAK_MINUTES
+        ]  # fmt: skip
+        print(f"| {method} | " + " | ".join(cells) + " | " + " / ".join(f"{a:.2f}" for a in against) + " |")
+    print("\ncoverage of peaks: median over traces (least, most)\n")
+    print("| method | " + " | ".join(f"{m} min: {level}" for m in PEAK_MINUTES for level in (0.9, 0.95)) + " |")
+    print("|---|" + "---|" * 2 * len(PEAK_MINUTES))
+    for method, found in results.items():
+        cells = []
+        for minutes in PEAK_MINUTES:
+            for level in (0.9, 0.95):
+                all_of = [r.evaluation.peaks[steps(minutes, step[n])].coverage[level] for n, r in found.items()]
+                cells.append(f"{np.median(all_of):.3f} ({min(all_of):.2f}, {max(all_of):.2f})")
+        print(f"| {method} | " + " | ".join(cells) + " |")
+    print("\n26 hours of history: pinball loss of the 5-minute peak at 0.9 against naive\n")
+    for method in COLD[1:]:
+        ratios = [result.young / naive[name].young for name, result in results.get(method, {}).items()]
+        print(f"- {method}: {geometric(ratios):.2f}, by trace {' '.join(f'{r:.2f}' for r in ratios)}")
+    report_traces(results, step)
+    print("\ncost, median over traces (most)\n")
+    print(f"| method | fit of {COST_POINTS:,} points, CPU s | predict, ms | stored, KiB |\n|---|---|---|---|")
+    for method, found in results.items():
+        fit, predict, size = np.array([(r.fit_seconds, r.predict_ms, r.stored) for r in found.values()]).T
+        print(
+            f"| {method} | {np.median(fit):.2f} ({fit.max():.2f}) | {np.median(predict):.1f} ({predict.max():.1f}) | "
+            f"{np.median(size) / 1024:.0f} ({size.max() / 1024:.0f}) |"
+        )
+
+
+def report_traces(results: dict[str, dict[str, Result]], step: dict[str, int]) -> None:
+    """Trace by trace, what the mean hides."""
+    naive = results["naive"]
+    print("\nby trace, at 0.9 against naive: values at 15 and 60 minutes, peaks over 3, 5 and 10\n")
+    for method, found in results.items():
+        if method not in ("boosted", "auto"):
+            continue
+        for name, result in found.items():
+            cells = [
+                getattr(result.evaluation, kind)[steps(m, step[name])].pinball[0.9]
+                / getattr(naive[name].evaluation, kind)[steps(m, step[name])].pinball[0.9]
+                for kind, minutes in (("values", (15, 60)), ("peaks", PEAK_MINUTES))
+                for m in minutes
+            ]
+            print(f"| {method} | {name} | " + " | ".join(f"{cell:.2f}" for cell in cells) + " |")
+
+
+def table_cell(
+    found: dict[str, Result], naive: dict[str, Result], step: dict[str, int], minutes: int, kind: str
+) -> str:
+    """Ratios of one method at one horizon."""
+    cells = []
+    worst = 0.0
+    for level in LEVELS:
+        ratios = []
+        for name, result in found.items():
+            horizon = steps(minutes, step[name])
+            mine = getattr(result.evaluation, kind)[horizon].pinball[level]
+            ratios.append(mine / getattr(naive[name].evaluation, kind)[horizon].pinball[level])
+        cells.append(f"{geometric(ratios):.2f}")
+        worst = max(ratios) if level == 0.9 else worst
+    return f"{' '.join(cells)} ({worst:.2f})"
+
+
+if __name__ == "__main__":
+    main()

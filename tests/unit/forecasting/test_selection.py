@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from forecasting.batch import predict_many
+from forecasting.errors import InsufficientHistory
+from forecasting.models.naive import Naive
+from forecasting.selection import Auto, FittedAuto
+from forecasting.serialise import dumps
+from forecasting.series import TimeSeries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LEVELS = (0.5, 0.9, 0.95)
+START = 1_700_006_400
+
+
+def walk(n: int) -> TimeSeries:
+    """Nothing to be known but the last value."""
+    random = np.random.default_rng(8)
+    return TimeSeries(START, 300, 1000 + np.cumsum(random.normal(0, 1, n)))
+
+
+def schedule(days: float) -> TimeSeries:
+    random = np.random.default_rng(1)
+    n = int(days * 288)
+    clock = (START + 300 * np.arange(n)) % 86400
+    return TimeSeries(
+        START, 300, np.where((clock > 40_000) & (clock < 50_000), 300.0, 20.0) * random.gamma(50, 0.02, n)
+    )
+
+
+@pytest.fixture(scope="module")
+def scheduled() -> FittedAuto:
+    return Auto().fit(schedule(8), horizon=6, levels=LEVELS)
+
+
+def test_a_schedule_is_learned_and_the_reason_given(scheduled: FittedAuto) -> None:
+    assert not scheduled.unpredictable
+    assert set(scheduled.names) <= {"boosted", "seasonal-profile"}
+    assert scheduled.weights.sum() == pytest.approx(1)
+    assert f"% {scheduled.names[0]}" in scheduled.explanation
+    assert ", by their losses over the last 1.6 days against the last value's: " in scheduled.explanation
+
+
+def test_where_nothing_beats_the_last_value_it_is_served_and_that_is_said() -> None:
+    series = walk(6 * 288)
+    fitted = Auto().fit(series, horizon=6, levels=LEVELS)
+    assert fitted.unpredictable
+    assert fitted.names == ("naive",)
+    assert fitted.explanation.startswith(
+        "unpredictable: serving observed load with headroom (against the last value's loss over the last 1.2 days: "
+    )
+    naive = Naive().fit(series, horizon=6, levels=LEVELS)
+    assert fitted.predict(series, horizon=6, levels=LEVELS) == naive.predict(series, horizon=6, levels=LEVELS)
+
+
+def test_a_few_minutes_of_history_are_the_ladders_first_rung() -> None:
+    fitted = Auto().fit(schedule(8).first(40), horizon=3, levels=LEVELS)
+    assert fitted.names == ("naive",)
+    with pytest.raises(InsufficientHistory) as caught:
+        Auto().fit(schedule(8).first(12), horizon=3, levels=LEVELS)
+    assert str(caught.value) == "auto needs 30 known samples of history, this series has 12"
+
+
+def test_the_choice_knows_nothing_of_the_future() -> None:
+    series = schedule(10)
+    cut = series.first(8 * 288)
+    altered = series.values.copy()
+    altered[8 * 288 :] = 1e6
+    later = TimeSeries(series.start, series.step, altered)
+    first = Auto().fit(cut, horizon=6, levels=LEVELS)
+    second = Auto().fit(later.until(cut.end), horizon=6, levels=LEVELS)
+    assert dumps(first) == dumps(second)
+    origins = np.arange(7 * 288, 8 * 288)
+    batches = [predict_many(first, s, origins, horizon=6, levels=LEVELS) for s in (series, later, cut)]
+    for batch in batches[1:]:
+        np.testing.assert_array_equal(batch.peak, batches[0].peak)
+        np.testing.assert_array_equal(batch.values, batches[0].values)
+
+
+def test_a_chosen_model_is_small(scheduled: FittedAuto) -> None:
+    assert len(dumps(scheduled)) <= 64 * 1024
+
+
+def test_it_beats_its_members_worst_on_a_real_trace(trace: Callable[[str], TimeSeries]) -> None:
+    series = trace("nasa_http_jul95")
+    day = 86400 // series.step
+    train = series.first(len(series) - day)
+    origins = np.arange(len(series) - day, len(series) - 10, 15)
+    came = np.array([series.values[o + 1 : o + 11].max() for o in origins])
+
+    def loss(fitted: object) -> float:
+        batch = predict_many(fitted, series, origins, horizon=10, levels=(0.9,))  # type: ignore[arg-type]  # either
+        miss = came - batch.peak[:, 0, -1]
+        return float(np.maximum(0.9 * miss, -0.1 * miss).mean())
+
+    auto = Auto().fit(train, horizon=10, levels=LEVELS)
+    naive = Naive().fit(train, horizon=10, levels=LEVELS)
+    assert loss(auto) < 0.8 * loss(naive)
