@@ -59,7 +59,7 @@ _METADATA = {
 }
 _PLAIN = _METADATA | {"mode": "observe"}
 _WHY = {
-    Source.OBSERVED: "headroom on the observed load",
+    Source.OBSERVED: "observed, with headroom",
     Source.FORECAST: "the forecast peak",
     Source.CAP: "the forecast peak, capped",
     Source.EVENT: "an announced event",
