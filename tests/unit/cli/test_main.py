@@ -41,7 +41,8 @@ def test_alone_it_prints_its_help_where_mistakes_go(capsys: pytest.CaptureFixtur
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("usage: foresail COMMAND [options]\n")
-    assert all(f"  {name:8} {what}\n" in said.err for name, what in COMMANDS.items())
+    width = max(map(len, COMMANDS))
+    assert all(f"  {name:{width}}  {what}\n" in said.err for name, what in COMMANDS.items())
 
 
 def test_help_and_version_end_well(capsys: pytest.CaptureFixture[str]) -> None:
