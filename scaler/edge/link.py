@@ -58,6 +58,7 @@ class EngineLink:
         self._alive_within = alive_within
         self._unread = unread
         self._hung = ""  # why the engine was given up, in words
+        self._leaving = False  # no further engine is wanted
         self._configuration = encode_frame(Configure(configuration.dumps(settings)))
         self._on_lost = on_lost
         self._writer: asyncio.StreamWriter | None = None
@@ -112,8 +113,16 @@ class EngineLink:
         pause = _FIRST_PAUSE
         while True:
             began = loop.time()
+            once = asyncio.create_task(self._run_once(desk))
             try:
-                reason = await self._run_once(desk)
+                reason = await asyncio.shield(once)
+            except asyncio.CancelledError:
+                # to the end, and in good order: an engine is neither left behind nor cut short
+                self._leaving = True
+                if self._writer is not None:
+                    self._writer.transport.abort()
+                await asyncio.gather(once, return_exceptions=True)
+                raise
             except (OSError, EngineLost) as error:
                 reason = str(error)
             except Exception as error:  # noqa: BLE001  # an edge without this task would never have an engine again
@@ -126,34 +135,41 @@ class EngineLink:
         """Starts an engine and serves it until it is gone; the reason why it went."""
         ours, theirs = socket.socketpair()
         self._hung = ""
-        with theirs:
-            try:
+        try:
+            with theirs:
                 process = await asyncio.create_subprocess_exec(
                     *self._command,
                     str(theirs.fileno()),
                     pass_fds=[theirs.fileno()],
                     stdin=asyncio.subprocess.DEVNULL,
                 )
-            except BaseException:
-                ours.close()
-                raise
+        except BaseException:
+            ours.close()
+            raise
         self._process = process
+        try:
+            await self._converse(ours, desk)
+        finally:
+            await _stop(process)
+        return f"the engine process ended (exit {process.returncode})"
+
+    async def _converse(self, ours: socket.socket, desk: TriggerDesk) -> None:
+        """Tells the engine everything and listens to it until it is gone."""
         reader, writer = await asyncio.open_connection(sock=ours)
         beating = asyncio.create_task(self._keep_told(desk))
         try:
             writer.write(self._configuration)
             self._writer = writer
             desk.register_all()
-            await self._listen(reader, desk)
+            if not self._leaving:
+                await self._listen(reader, desk)
         finally:
             self._writer = None
             beating.cancel()
             for answer in self._asked.values():
                 if not answer.done():
                     answer.set_exception(EngineLost("the engine process has ended before it answered"))
-            writer.close()
-            await _stop(process)
-        return f"the engine process ended (exit {process.returncode})"
+            writer.transport.abort()  # not close: that would wait for an engine that does not read
 
     async def _listen(self, reader: asyncio.StreamReader, desk: TriggerDesk) -> None:
         frames: FrameReader[FromEngine] = FrameReader(reader, FromEngine)

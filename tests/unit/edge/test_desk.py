@@ -11,7 +11,7 @@ import pytest
 
 from scaler.decision import Snapshot
 from scaler.edge.desk import TriggerDesk
-from scaler.engine.messages import Evicted, Recalled, Refusal, Refused, Register, Update
+from scaler.engine.messages import Evicted, Recalled, Refusal, Refused, Register, Reply, Update
 from scaler.errors import AddressRefused, InvalidTrigger, LimitReached, ValueUnknown
 from scaler.settings import Settings
 
@@ -328,6 +328,22 @@ class TestBounds:
         impatient.now += 1.0
         with pytest.raises(ValueUnknown):
             await impatient.desk.decision(impatient.trigger("one-more"))
+
+
+def test_an_answer_to_a_question_is_none_of_the_desk_s(bench: Bench) -> None:
+    bench.desk.apply(Reply(1, b""))
+    assert list(bench.desk.entries()) == []
+
+
+async def test_a_refusal_withdrawn_while_it_is_asked_about_is_none(bench: Bench) -> None:
+    trigger = bench.trigger()
+    bench.recall(trigger)
+    await bench.desk.decision(trigger)
+    bench.desk.apply(Refused(trigger.key.id, Refusal("LimitReached", "full")))
+    bench.now += 20.0
+    # an engine in this process (the demo) answers within the telling
+    bench.desk._tell = lambda _: bench.update(trigger)
+    assert bench.desk.peek(trigger) is not None
 
 
 async def test_what_the_engine_cannot_take_up_is_unknown(bench: Bench) -> None:
