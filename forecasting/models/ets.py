@@ -8,18 +8,20 @@ Sources: Gardner, "Exponential smoothing: the state of the art II", Internationa
 Hyndman, Koehler, Ord and Snyder, "Forecasting with exponential smoothing", 2008, for the error-correction form. The
 smoothing parameters are those of a grid that forecast best over several horizons in training, which serves
 forecasts at these horizons better than likelihood, a one-step criterion. History: 240 known samples; two
-cycles before a season counts. Cost: a fifth of a second to fit 10,080 points.
+cycles before a season counts. Cost: a fifth of a second to fit 10,080 points, about a second with
+estimator=exact, which takes the parameters of maximum likelihood instead.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.errors import FitFailed, InvalidParameter
+from forecasting.likelihood import smoothing_by_likelihood
 from forecasting.paths import PathForecaster, fit_calibrated, require
 from forecasting.prepare.gaps import carried
 from forecasting.prepare.outliers import masked
@@ -111,15 +113,20 @@ class Ets:
     Attributes:
         season_length: Steps in the season; None: found, several at once; 0: none.
         trend: Whether a trend may be used where it forecasts better.
+        estimator: Parameters are the best of a grid over several horizons (fast) or statsmodels' maximum
+            likelihood one step ahead (exact).
     """
 
     name: ClassVar[str] = "ets"
     season_length: int | None = None
     trend: bool = True
+    estimator: Literal["fast", "exact"] = "fast"
 
     def __post_init__(self) -> None:
         if self.season_length is not None and self.season_length < 0:
             raise InvalidParameter(f"parameter 'season_length' must be 0 steps or more, not {self.season_length}")
+        if self.estimator not in ("fast", "exact"):
+            raise InvalidParameter(f"parameter 'estimator' must be fast or exact, not {self.estimator!r}")
 
     def min_history(self, step: int) -> int:
         """Known samples needed: for the smoothing; seasons count as they come."""
@@ -134,12 +141,21 @@ class Ets:
             seasons = tuple(season.length for season in find_seasons(series))
         else:
             seasons = (self.season_length,) if self.season_length else ()
-        candidates = tuple(_grid(trend=self.trend))
+        return fit_calibrated(lambda scaled: self._estimate(scaled, seasons, horizon), series, horizon=horizon)
 
-        def estimate(scaled: TimeSeries) -> FittedEts:
-            return _estimate(scaled, seasons, horizon, candidates)
-
-        return fit_calibrated(estimate, series, horizon=horizon)
+    def _estimate(self, series: TimeSeries, seasons: tuple[int, ...], horizon: int) -> FittedEts:
+        clean = masked(series, seasons)
+        root = np.sqrt(np.maximum(clean.values, 0.0))
+        profiles, others = fit_profiles(root, series.times() // series.step, seasons)
+        left = root - others
+        length = min(_CONTEXT, len(series) // 3)
+        if self.estimator == "exact":
+            alpha, beta, phi = smoothing_by_likelihood(carried(left), trend=self.trend)
+            smoothing = Smoothing(alpha=alpha, beta=beta, phi=phi)
+        else:
+            smoothing = _best(tuple(_grid(trend=self.trend)), left, length, horizon)
+        level, trend = smoothing.weights(length)
+        return FittedEts(step=series.step, profiles=profiles, smoothing=smoothing, level=level, trend=trend)
 
 
 def _grid(*, trend: bool) -> Iterator[Smoothing]:
@@ -168,23 +184,25 @@ def _weights(candidates: Sequence[Smoothing], length: int) -> tuple[FloatArray, 
     return levels, trends
 
 
-def _estimate(
-    series: TimeSeries, seasons: tuple[int, ...], horizon: int, candidates: tuple[Smoothing, ...]
-) -> FittedEts:
-    clean = masked(series, seasons)
-    root = np.sqrt(np.maximum(clean.values, 0.0))
-    profiles, others = fit_profiles(root, series.times() // series.step, seasons)
-    strayed = carried(root - others)
-    length = min(_CONTEXT, len(series) // 3)
-    at = np.arange(length - 1, len(series) - 1)
-    at = at[~np.isnan(root[at])]
+def _best(candidates: tuple[Smoothing, ...], left: FloatArray, length: int, horizon: int) -> Smoothing:
+    """The candidate that forecasts best over several horizons.
+
+    Args:
+        candidates: K of them.
+        left: What seasons leave over, missing ones NaN; shape (n,).
+        length: Samples that the states are run over.
+        horizon: Of the horizons up to this one, a few count.
+    """
+    strayed = carried(left)
+    at = np.arange(length - 1, len(left) - 1)
+    at = at[~np.isnan(left[at])]
     at = at[:: max(1, len(at) // _ORIGINS)]
     if len(at) < 30:
         raise FitFailed("ets: fewer than 30 origins have a known sample to smooth up to")
     past = np.lib.stride_tricks.sliding_window_view(strayed, length)[at - length + 1]
     weights = _weights(candidates, length)
     levels, trends = (past @ each for each in weights)
-    padded = np.concatenate([root - others, np.full(horizon, np.nan)])
+    padded = np.concatenate([left, np.full(horizon, np.nan)])
     loss = np.zeros(len(candidates))
     for ahead in np.unique([1, max(1, horizon // 4), max(1, horizon // 2), horizon]):
         came = padded[at + ahead]
@@ -194,9 +212,7 @@ def _estimate(
             miss = np.abs(came[known, None] - levels[known] - trends[known] * course).mean(axis=0)
             # each horizon counts alike: in shares of what the best candidate misses there
             loss += miss / max(float(miss.min()), 1e-12)
-    best = int(np.argmin(loss))
-    level, trend = candidates[best].weights(length)
-    return FittedEts(step=series.step, profiles=profiles, smoothing=candidates[best], level=level, trend=trend)
+    return candidates[int(np.argmin(loss))]
 
 
 def _strayed(windows: Windows, profiles: tuple[Profile, ...]) -> FloatArray:
