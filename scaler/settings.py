@@ -155,6 +155,14 @@ class Settings:
         group=_KEEPING,
         doc="How long samples are kept; bounds every trigger's `historyTimeWindow`.",
     )
+    decision_log: int = parameter(
+        "decision_log",
+        integer(minimum=0, maximum=100_000),
+        default=1000,
+        group=_KEEPING,
+        doc="How many changes of its served value are kept for each trigger, at most as long as samples; 0 keeps no "
+        "decision log. One takes about 250 bytes; all triggers together keep at most a million.",
+    )
     idle_after: float = parameter(
         "idle_after",
         _seconds(MINUTE, DAY),

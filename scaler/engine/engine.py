@@ -297,7 +297,7 @@ class Engine:
             self._timetable.set((kind, ""), now + _EVICT_EVERY)
         elif kind == "forget":
             before = now - self._settings.history_retention
-            await self._persistence.forget(samples_before=int(before), snapshots_before=before)
+            await self._persistence.forget(before=before, most_decisions=self._settings.decision_log)
             self._timetable.set((kind, ""), now + _FORGET_EVERY)
 
     async def _evict(self) -> None:

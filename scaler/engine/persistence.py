@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from forecasting.series import TimeSeries
     from scaler.store.base import Store, StoredModel
+    from scaler.store.decisions import LogRow
 
 __all__ = ["Persistence"]
 
@@ -41,6 +42,7 @@ class Persistence:
         self._samples: deque[tuple[str, TimeSeries]] = deque()
         self._pending = 0  # what they cost
         self._snapshots: dict[str, bytes] = {}
+        self._decisions: list[LogRow] = []
 
     def add_samples(self, series_id: str, samples: TimeSeries) -> None:
         """Samples for the next flush."""
@@ -58,6 +60,11 @@ class Persistence:
         """A snapshot for the next flush; a newer one of the same trigger replaces it."""
         self._snapshots[trigger_id] = data
 
+    def add_decisions(self, rows: list[LogRow]) -> None:
+        """Changes of served values for the next flush."""
+        self._decisions += rows
+        del self._decisions[:-_MOST_PENDING]
+
     async def flush(self, *, now: float) -> None:
         """Writes all that is pending; keeps it pending if the store fails."""
         samples, self._samples, self._pending = self._samples, deque(), 0
@@ -72,6 +79,18 @@ class Persistence:
             self._pending = sum(_cost(batch) for _, batch in self._samples)
             self._snapshots = {**snapshots, **self._snapshots}
             self._bound()
+
+        await self._flush_decisions()
+
+    async def _flush_decisions(self) -> None:
+        decisions, self._decisions = self._decisions, []
+        if decisions and not await self._try(partial(self._store.add_decisions, decisions)):
+            self._decisions = decisions + self._decisions
+
+    async def decisions(self, of: str, *, since: float, most: int) -> list[LogRow]:
+        """The newest logged decisions, those still to be written included; none if the store fails."""
+        await self._flush_decisions()
+        return await self._read(partial(self._store.decisions, of, since=since, most=most)) or []
 
     async def put_model(self, series_id: str, model: StoredModel) -> None:
         """Keeps a fitted model at once: it cost the most."""
@@ -89,9 +108,12 @@ class Persistence:
         """All stored snapshots; none if the store fails."""
         return await self._read(lambda: list(self._store.snapshots())) or []
 
-    async def forget(self, *, samples_before: int, snapshots_before: float) -> None:
+    async def forget(self, *, before: float, most_decisions: int) -> None:
         """Drops what is older than its retention."""
-        await self._try(partial(self._store.forget, samples_before=samples_before, snapshots_before=snapshots_before))
+        forget = partial(
+            self._store.forget, samples_before=int(before), snapshots_before=before, most_decisions=most_decisions
+        )
+        await self._try(forget)
 
     async def close(self, *, now: float) -> None:
         """Writes what is pending and closes the store."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from forecasting.series import TimeSeries
+    from scaler.store.decisions import LogRow
 
 __all__ = ["Store", "StoredModel"]
 
@@ -24,7 +25,7 @@ class StoredModel:
 
 
 class Store(Protocol):
-    """History per series, models per series and forecaster, last-good snapshots per trigger.
+    """History per series, models per series and forecaster, last-good snapshots and a decision log per trigger.
 
     `series_id` and `trigger_id` are opaque texts without secrets. Methods raise StoreError.
     """
@@ -55,8 +56,19 @@ class Store(Protocol):
         """All (trigger_id, snapshot) pairs, most recently written first."""
         ...
 
-    def forget(self, *, samples_before: int, snapshots_before: float) -> None:
-        """Drops samples, models and snapshots that are older than their retention."""
+    def add_decisions(self, rows: Sequence[LogRow]) -> None:
+        """Adds changes of served values to the log, in one transaction."""
+        ...
+
+    def decisions(self, of: str, *, since: float, most: int) -> list[LogRow]:
+        """The newest `most` changes since then of the triggers whose ids begin with `of`, in the order of time."""
+        ...
+
+    def forget(self, *, samples_before: int, snapshots_before: float, most_decisions: int) -> None:
+        """Drops samples, models, snapshots and logged decisions that are older than their retention.
+
+        Of the decisions of each trigger, at most the newest `most_decisions` stay, however young the others are.
+        """
         ...
 
     def close(self) -> None:

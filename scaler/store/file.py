@@ -14,13 +14,14 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from threading import Lock
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from scaler.errors import StoreError
 from scaler.telemetry.log import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 __all__ = ["Damaged", "Reason", "SetAside", "StoreFile"]
@@ -64,7 +65,14 @@ class StoreFile:
     """
 
     def __init__(
-        self, path: Path | None, *, schema: str, application_id: int, version: int, busy_timeout: float
+        self,
+        path: Path | None,
+        *,
+        schema: str,
+        application_id: int,
+        version: int,
+        upgrades: Mapping[int, str] = MappingProxyType({}),
+        busy_timeout: float,
     ) -> None:
         """Opens the file.
 
@@ -73,6 +81,7 @@ class StoreFile:
             schema: SQL that fills a new file.
             application_id: SQLite's mark of whose file it is, 32 bits.
             version: Of the schema.
+            upgrades: Older version -> SQL that makes the next one of it.
             busy_timeout: Seconds to wait for another process's transaction.
 
         Raises:
@@ -83,6 +92,7 @@ class StoreFile:
         self._schema = schema
         self._application_id = application_id
         self._version = version
+        self._upgrades = upgrades
         self._busy_timeout = busy_timeout
         self._lock = Lock()
         self._closed = False
@@ -179,15 +189,18 @@ class StoreFile:
         if version > self._version:
             known = self._version
             raise _Unusable("newer", f"its schema is version {version}, this program knows up to version {known}")
-        if version < self._version or tables == 0:
+        if (version < self._version and version not in self._upgrades) or tables == 0:
             raise _Unusable("corrupt", f"its schema is version {version} with {tables} entries")
 
     def _fill(self, connection: sqlite3.Connection) -> None:
-        """Makes the tables, unless another process was quicker."""
-        if _pragma(connection, "application_id") != 0:
+        """Makes the tables, or what this version has more than the file, unless another process was quicker."""
+        found = _pragma(connection, "user_version")
+        if _pragma(connection, "application_id") == 0:
+            _execute_all(connection, self._schema)
+        elif found >= self._version:
             return
-        for statement in self._schema.split(";"):
-            connection.execute(statement)
+        for version in range(found or self._version, self._version):
+            _execute_all(connection, self._upgrades[version])
         # both lie in the file's header, so they are part of the transaction
         connection.execute(f"PRAGMA application_id = {self._application_id}")
         connection.execute(f"PRAGMA user_version = {self._version}")
@@ -272,6 +285,11 @@ def _transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connect
             connection.execute("ROLLBACK")
         raise
     return result
+
+
+def _execute_all(connection: sqlite3.Connection, statements: str) -> None:
+    for statement in statements.split(";"):
+        connection.execute(statement)
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 
 from forecasting.series import TimeSeries
 from scaler.store.base import StoredModel
+from scaler.store.decisions import TABLE, add_rows, forget_rows, read_rows
 from scaler.store.file import Damaged, StoreFile
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from forecasting.series import FloatArray
+    from scaler.store.decisions import LogRow
     from scaler.store.file import SetAside
 
 __all__ = ["APPLICATION_ID", "BLOCK", "VERSION", "SqliteStore"]
@@ -38,7 +40,8 @@ _NO_BLOCK = -(2**62)  # older than any: of a series whose first samples are bein
 _EMPTY = np.full(BLOCK, np.nan).astype("<f8").tobytes()
 
 APPLICATION_ID = 0x466F5361  # "FoSa"
-VERSION = 1
+VERSION = 2
+_UPGRADES = {1: TABLE}  # version -> what makes the next one of it
 _SCHEMA = f"""
 CREATE TABLE series (
     number INTEGER PRIMARY KEY,
@@ -66,7 +69,8 @@ CREATE TABLE snapshots (
     trigger_id TEXT NOT NULL UNIQUE,
     data BLOB NOT NULL,
     written_at REAL NOT NULL
-)
+);
+{TABLE}
 """
 
 
@@ -88,7 +92,12 @@ class SqliteStore:
             StoreError: The file cannot be opened or made.
         """
         self._file = StoreFile(
-            path, schema=_SCHEMA, application_id=APPLICATION_ID, version=VERSION, busy_timeout=busy_timeout
+            path,
+            schema=_SCHEMA,
+            application_id=APPLICATION_ID,
+            version=VERSION,
+            upgrades=_UPGRADES,
+            busy_timeout=busy_timeout,
         )
 
     @property
@@ -152,12 +161,21 @@ class SqliteStore:
         rows: list[tuple[str, bytes]] = self._file.run(lambda c: c.execute(query).fetchall(), writing=False)
         return iter(rows)
 
-    def forget(self, *, samples_before: int, snapshots_before: float) -> None:
-        """Drops what is older than its retention.
+    def add_decisions(self, rows: Sequence[LogRow]) -> None:
+        """Adds changes of served values to the log, in one transaction."""
+        self._file.run(lambda c: add_rows(c, rows), writing=True)
+
+    def decisions(self, of: str, *, since: float, most: int) -> list[LogRow]:
+        """The newest `most` changes since then of the triggers whose ids begin with `of`, in the order of time."""
+        return self._file.run(lambda c: read_rows(c, of, since, most), writing=False)
+
+    def forget(self, *, samples_before: int, snapshots_before: float, most_decisions: int) -> None:
+        """Drops what is older than its retention; decisions have that of snapshots.
 
         Samples go by whole blocks, so up to 59 older ones stay with a younger one; models go by `train_end`.
         """
         self._file.run(lambda c: _forget(c, samples_before, snapshots_before), writing=True)
+        self._file.run(lambda c: forget_rows(c, snapshots_before, most_decisions), writing=True)
 
     def close(self) -> None:
         """Writes what is pending and closes the file."""

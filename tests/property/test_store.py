@@ -73,7 +73,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(samples_before=moments, snapshots_before=st.floats(0, 9))
     def forget(self, samples_before: int, snapshots_before: float) -> None:
-        self.store.forget(samples_before=samples_before, snapshots_before=snapshots_before)
+        self.store.forget(samples_before=samples_before, snapshots_before=snapshots_before, most_decisions=9)
         for (series_id, step), known in self.samples.items():
             kept = self.store.history(series_id, step=step, since=-(10**9))
             # the samples that went are the oldest, none of them within the retention, and few of the others stay

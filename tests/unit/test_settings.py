@@ -50,6 +50,7 @@ def test_nothing_is_needed() -> None:
         log_format="text",
         data_dir=Path("foresail-data"),
         history_retention=3024000.0,
+        decision_log=1000,
         idle_after=300.0,
         max_triggers=20000,
         allow_addresses=(),

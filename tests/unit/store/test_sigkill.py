@@ -34,7 +34,7 @@ while True:
     store.put_model("series-0", StoredModel("ets", b"%d" % n, train_end=n, fitted_at=float(n)))
     store.put_snapshots([(f"trigger-{i}", b"%d" % n) for i in range(40)], now=float(n))
     if n % 20 == 0:
-        store.forget(samples_before=0, snapshots_before=0.0)
+        store.forget(samples_before=0, snapshots_before=0.0, most_decisions=9)
     print(n, flush=True)
 """
 

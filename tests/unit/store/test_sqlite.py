@@ -118,7 +118,7 @@ def test_forgetting_takes_what_is_past_its_retention(store: SqliteStore) -> None
     store.put_snapshots([("old", b"")], now=10.0)
     store.put_snapshots([("young", b"")], now=20.0)
     before = 6000 + 60 * 2 * BLOCK
-    store.forget(samples_before=before, snapshots_before=15.0)
+    store.forget(samples_before=before, snapshots_before=15.0, most_decisions=9)
     kept = store.history("a", step=60, since=0)
     assert before - 60 * BLOCK < kept.start <= before
     assert np.array_equal(kept.values, values[-len(kept) :])
@@ -127,6 +127,65 @@ def test_forgetting_takes_what_is_past_its_retention(store: SqliteStore) -> None
     assert store.model("a", "ets") is None
     assert store.model("a", "naive") is not None
     assert list(store.snapshots()) == [("young", b"")]
+
+
+def test_the_log_of_a_scaled_object_comes_in_the_order_of_time(store: SqliteStore) -> None:
+    rows = [("shop/web/a", 3.0, b"3"), ("shop/web/b", 2.0, b"2"), ("shop/web/a", 1.0, b"1")]
+    store.add_decisions(rows)
+    store.add_decisions([("shop/web-2/a", 2.5, b"other"), ("shop/we/a", 2.5, b"other"), ("shop/web/a", 3.0, b"again")])
+    assert store.decisions("shop/web/", since=0.0, most=9) == [
+        ("shop/web/a", 1.0, b"1"),
+        ("shop/web/b", 2.0, b"2"),
+        ("shop/web/a", 3.0, b"again"),
+    ]
+    assert store.decisions("shop/web/", since=2.0, most=9) == [("shop/web/b", 2.0, b"2"), ("shop/web/a", 3.0, b"again")]
+    assert store.decisions("shop/web/", since=0.0, most=1) == [("shop/web/a", 3.0, b"again")]
+    assert store.decisions("media/", since=0.0, most=9) == []
+
+
+def test_the_log_keeps_the_newest_of_each_trigger_within_its_retention(store: SqliteStore) -> None:
+    noisy = [("shop/noisy/a", float(at), b"") for at in range(100)]
+    store.add_decisions([*noisy, ("shop/quiet/a", 1.0, b""), ("shop/quiet/a", 60.0, b"")])
+
+    def left(name: str) -> list[float]:
+        return [at for _, at, _ in store.decisions(f"shop/{name}/", since=0.0, most=1000)]
+
+    store.forget(samples_before=0, snapshots_before=50.0, most_decisions=1000)
+    assert (left("noisy"), left("quiet")) == ([float(at) for at in range(50, 100)], [60.0])
+    store.forget(samples_before=0, snapshots_before=50.0, most_decisions=3)
+    assert (left("noisy"), left("quiet")) == ([97.0, 98.0, 99.0], [60.0])
+    store.forget(samples_before=0, snapshots_before=50.0, most_decisions=0)
+    assert (left("noisy"), left("quiet")) == ([], [])
+
+
+def test_many_triggers_share_the_room_of_the_log(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scaler.store.decisions.MOST_ROWS", 10)
+    store.add_decisions([(f"shop/web/{name}", float(at), b"") for name in "abc" for at in range(20)])
+    store.forget(samples_before=0, snapshots_before=0.0, most_decisions=1000)
+    assert [at for _, at, _ in store.decisions("shop/web/", since=0.0, most=1000)] == [17.0] * 3 + [18.0] * 3 + [
+        19.0
+    ] * 3
+
+
+def test_a_file_of_the_version_before_is_upgraded_with_all_that_is_in_it(path: Path, store: SqliteStore) -> None:
+    store.append([("a", series(600, 1.0, 2.0))])
+    store.put_snapshots([("t", b"s")], now=1.0)
+    store.close()
+    with sqlite3.connect(path) as older:
+        older.execute("DROP TABLE decisions")
+        older.execute("PRAGMA user_version = 1")
+    older.close()
+    for _ in range(2):
+        upgraded = SqliteStore(path)
+        assert upgraded.history("a", step=60, since=0) == series(600, 1.0, 2.0)
+        assert list(upgraded.snapshots()) == [("t", b"s")]
+        upgraded.add_decisions([("shop/web/a", 1.0, b"1")])
+        assert upgraded.decisions("shop/web/", since=0.0, most=9) == [("shop/web/a", 1.0, b"1")]
+        assert upgraded.set_aside == ()
+        upgraded.close()
+    with sqlite3.connect(path) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (2,)
+    file.close()
 
 
 def test_all_is_there_after_reopening(path: Path, store: SqliteStore) -> None:
@@ -181,7 +240,7 @@ def _foreign(path: Path) -> None:
 def _newer(path: Path) -> None:
     SqliteStore(path).close()
     with sqlite3.connect(path) as other:
-        other.execute("PRAGMA user_version = 2")
+        other.execute("PRAGMA user_version = 3")
     other.close()
 
 
@@ -207,8 +266,8 @@ def _torn_header(path: Path) -> None:
     ("spoil", "reason", "detail"),
     [
         (_foreign, "foreign", "it is an SQLite file of another program"),
-        (_newer, "newer", "its schema is version 2, this program knows up to version 1"),
-        (_half, "corrupt", "its schema is version 0 with 7 entries"),
+        (_newer, "newer", "its schema is version 3, this program knows up to version 2"),
+        (_half, "corrupt", "its schema is version 0 with 8 entries"),
         (_text, "corrupt", "file is not a database"),
         (_torn_header, "corrupt", "file is not a database"),
     ],
