@@ -16,6 +16,7 @@ from scaler import __version__
 from scaler.cli.arguments import add_config_argument
 from scaler.edge.desk import TriggerDesk
 from scaler.edge.link import EngineLink
+from scaler.edge.logbook import Logbook
 from scaler.keda.server import KedaServer, Limits
 from scaler.settings import load_settings
 from scaler.telemetry.edge import EdgeMetrics, MetricsPage
@@ -24,6 +25,7 @@ from scaler.telemetry.loop_lag import watch_loop
 from scaler.web.app import make_app
 from scaler.web.board import ReadyState
 from scaler.web.listen import listening
+from scaler.web.log import DecisionPages
 from scaler.web.views import Board
 
 if TYPE_CHECKING:
@@ -90,7 +92,11 @@ async def _serve(settings: Settings) -> None:
     page = MetricsPage(registry, metrics, engine_metrics=lambda: link.ask("metrics", within=_ENGINE_METRICS_WITHIN))
     server = KedaServer(desk, address=settings.grpc_address, observer=metrics.call_ended, limits=_limits(settings))
     stop = _stop_signal()
-    app = make_app(board=board, metrics_page=page.render)
+    app = make_app(
+        board=board,
+        metrics_page=page.render,
+        decisions=DecisionPages(Logbook(desk=desk, link=link), clock=time.time),
+    )
     tasks: list[asyncio.Task[None]] = []
     try:
         async with listening(app, settings.http_address) as http_port:

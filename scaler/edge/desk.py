@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from scaler.decision import DecisionPolicy, decide
 from scaler.edge.entry import Entry
+from scaler.edge.journal import Journal
 from scaler.engine.messages import Evicted, Recalled, Refused, Register, Update
-from scaler.errors import LimitReached, ValueUnknown
+from scaler.errors import ForesailError, LimitReached, ValueUnknown
 from scaler.telemetry.masking import protect
 from scaler.trigger import parse_trigger
 from scaler.words import duration
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from scaler.decision import Decision, Snapshot
+    from scaler.decision.change import Change
     from scaler.engine.messages import FromEngine, ToEngine
     from scaler.settings import Settings
     from scaler.trigger import TriggerConfig
@@ -32,6 +34,7 @@ _Content: TypeAlias = tuple[str, str, frozenset[tuple[str, str]]]  # namespace, 
 
 _PAIR = 1.0  # seconds within which IsActive belongs to the GetMetrics before it; KEDA leaves 1-2 ms between them
 _SWEEP_EVERY = 1.0  # seconds between two looks through all triggers for refused ones, however many calls ask for room
+_MOST_WAITING = 10_000  # changes of answers that wait for the engine
 _LOOK_AGAIN = 15.0  # seconds after which a decision may have changed by the passing of time alone
 
 
@@ -62,6 +65,7 @@ class TriggerDesk:
         self._stored: dict[str, Snapshot] = {}  # of triggers that were not called since the start
         self._called: set[str] = set()
         self._sweep_at = monotonic()  # when refused triggers may be looked for
+        self._journal = Journal(most_waiting=_MOST_WAITING if settings.decision_log else 0)
 
     # --- what calls ask --------------------------------------------------------------------
 
@@ -127,7 +131,13 @@ class TriggerDesk:
         if snapshot is None or (snapshot.observed is None and not snapshot.error):
             return None
         entry.decision = None
-        entry.decision = decide(snapshot, entry.policy, now=self._clock())
+        at, trigger_id = self._clock(), entry.config.key.id
+        try:
+            entry.decision = decide(snapshot, entry.policy, now=at)
+        except ForesailError as error:
+            self._journal.failed(trigger_id, str(error), entry.policy, at=at)
+            raise
+        self._journal.decided(trigger_id, entry.decision, entry.policy, snapshot.outlook, at=at)
         entry.decided_at = now
         return entry.decision
 
@@ -205,6 +215,7 @@ class TriggerDesk:
 
     def _remove(self, trigger_id: str) -> None:
         del self._entries[trigger_id]
+        self._journal.forget(trigger_id)
         call = self._calls.pop(trigger_id, None)
         if call is not None:
             self._parsed.pop(call[0], None)
@@ -213,6 +224,10 @@ class TriggerDesk:
         """The triggers called since the last time this was asked."""
         called, self._called = self._called, set()
         return sorted(called)
+
+    def take_changes(self) -> list[tuple[str, Change]]:
+        """What changed in the answers and was not taken yet, the oldest first, a bounded number."""
+        return self._journal.take()
 
     def register_all(self) -> None:
         """Tells a new engine of every trigger that is in use."""

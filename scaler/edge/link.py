@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from scaler.engine import configuration
 from scaler.engine.frames import FrameReader, encode_frame
-from scaler.engine.messages import Ask, Called, Configure, FromEngine, Reply
+from scaler.engine.messages import Ask, Called, Changes, Configure, FromEngine, Reply
 from scaler.errors import EngineLost
 from scaler.words import duration
 
@@ -87,7 +87,7 @@ class EngineLink:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
 
-    async def ask(self, what: str, *, within: float) -> bytes:
+    async def ask(self, what: str, *arguments: str, within: float) -> bytes:
         """The engine's answer to a question.
 
         Raises:
@@ -98,7 +98,7 @@ class EngineLink:
         number = next(self._numbers)
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._asked[number] = answer
-        self.tell(Ask(number, what))
+        self.tell(Ask(number, what, list(arguments)))
         try:
             async with asyncio.timeout(within):
                 return await answer
@@ -119,6 +119,7 @@ class EngineLink:
             except asyncio.CancelledError:
                 # to the end, and in good order: an engine is neither left behind nor cut short
                 self._leaving = True
+                self._tell_changes(desk)  # the last of them
                 if self._writer is not None:
                     self._writer.transport.abort()
                 await asyncio.gather(once, return_exceptions=True)
@@ -188,11 +189,17 @@ class EngineLink:
             called = desk.take_called()
             if called:
                 self.tell(Called(called))
+            self._tell_changes(desk)
             try:
                 await self.ask("alive", within=self._alive_within)
             except EngineLost:
                 self._give_up(f"the engine process gave no sign of life within {duration(self._alive_within)}")
                 return
+
+    def _tell_changes(self, desk: TriggerDesk) -> None:
+        changes = desk.take_changes()
+        if changes:
+            self.tell(Changes(changes))
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

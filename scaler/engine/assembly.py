@@ -92,4 +92,5 @@ async def running_engine(
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await fits.close()
+        await engine.decisions.settle()
         await persistence.close(now=clock())

@@ -15,6 +15,7 @@ import msgspec
 
 from scaler.decision import Snapshot
 from scaler.engine.agenda import agenda_of
+from scaler.engine.decisions import DecisionLog
 from scaler.engine.history import History
 from scaler.engine.messages import Evicted, Recalled, Refusal, Refused, Update
 from scaler.engine.outlook import snapshot
@@ -90,6 +91,7 @@ class Engine:
         self._timetable: Timetable[_Job] = Timetable()
         self._running: dict[asyncio.Task[None], _Job] = {}
         self._woken = asyncio.Event()
+        self.decisions = DecisionLog(persistence)
 
     # --- what the edge tells ---------------------------------------------------------------
 

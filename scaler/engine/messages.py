@@ -6,11 +6,13 @@ from typing import TypeAlias
 
 import msgspec
 
+from scaler.decision.change import Change
 from scaler.decision.snapshot import Snapshot
 
 __all__ = [
     "Ask",
     "Called",
+    "Changes",
     "Configure",
     "Evicted",
     "FitDone",
@@ -63,17 +65,26 @@ class Called(_Message, frozen=True):
     triggers: list[str]
 
 
+class Changes(_Message, frozen=True):
+    """What has changed in the answers to calls, in the order of time: (trigger's id, change)."""
+
+    changes: list[tuple[str, Change]]
+
+
 class Ask(_Message, frozen=True):
     """A question that wants a Reply with the same number.
 
-    `metrics` asks for the engine's exposition page; any other, such as `alive`, for a sign of life.
+    `metrics` asks for the engine's exposition page; `decisions` for logged changes, its arguments those of
+    `scaler.engine.decisions.DecisionLog.read`;
+    any other, such as `alive`, for a sign of life.
     """
 
     number: int
     what: str
+    arguments: list[str] = []
 
 
-ToEngine: TypeAlias = Configure | Register | Called | Ask
+ToEngine: TypeAlias = Configure | Register | Called | Changes | Ask
 
 
 # --- engine to edge -------------------------------------------------------------------------

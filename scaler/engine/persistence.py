@@ -42,7 +42,6 @@ class Persistence:
         self._samples: deque[tuple[str, TimeSeries]] = deque()
         self._pending = 0  # what they cost
         self._snapshots: dict[str, bytes] = {}
-        self._decisions: list[LogRow] = []
 
     def add_samples(self, series_id: str, samples: TimeSeries) -> None:
         """Samples for the next flush."""
@@ -60,11 +59,6 @@ class Persistence:
         """A snapshot for the next flush; a newer one of the same trigger replaces it."""
         self._snapshots[trigger_id] = data
 
-    def add_decisions(self, rows: list[LogRow]) -> None:
-        """Changes of served values for the next flush."""
-        self._decisions += rows
-        del self._decisions[:-_MOST_PENDING]
-
     async def flush(self, *, now: float) -> None:
         """Writes all that is pending; keeps it pending if the store fails."""
         samples, self._samples, self._pending = self._samples, deque(), 0
@@ -80,16 +74,12 @@ class Persistence:
             self._snapshots = {**snapshots, **self._snapshots}
             self._bound()
 
-        await self._flush_decisions()
-
-    async def _flush_decisions(self) -> None:
-        decisions, self._decisions = self._decisions, []
-        if decisions and not await self._try(partial(self._store.add_decisions, decisions)):
-            self._decisions = decisions + self._decisions
+    async def add_decisions(self, rows: list[LogRow]) -> None:
+        """Writes changes of served values; they are lost if the store fails."""
+        await self._try(partial(self._store.add_decisions, rows))
 
     async def decisions(self, of: str, *, since: float, most: int) -> list[LogRow]:
-        """The newest logged decisions, those still to be written included; none if the store fails."""
-        await self._flush_decisions()
+        """The newest logged changes; none if the store fails."""
         return await self._read(partial(self._store.decisions, of, since=since, most=most)) or []
 
     async def put_model(self, series_id: str, model: StoredModel) -> None:

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from scaler.engine import configuration
 from scaler.engine.assembly import running_engine
 from scaler.engine.frames import FrameReader, encode_frame
-from scaler.engine.messages import Ask, Called, Configure, Register, Reply, ToEngine
+from scaler.engine.messages import Ask, Called, Changes, Configure, Register, Reply, ToEngine
 from scaler.errors import ForesailError, StoreError
 from scaler.sources.address import AddressPolicy
 from scaler.sources.factory import SourcePool
@@ -142,6 +142,10 @@ async def _listen(
             )
         elif isinstance(message, Called):
             engine.called(message.triggers)
+        elif isinstance(message, Changes):
+            engine.decisions.add(message.changes)
+        elif isinstance(message, Ask) and message.what == "decisions":
+            engine.decisions.answer(message, publish)
         elif isinstance(message, Ask):
             publish(Reply(message.number, metrics.page() if message.what == "metrics" else b""))
 

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiohttp import web
 
+from scaler.errors import EngineLost
 from scaler.telemetry.log import get_logger
+from scaler.web.log import InvalidSince
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from scaler.web.board import TriggerBoard
+    from scaler.web.log import DecisionPages
 
 __all__ = ["make_app"]
 
@@ -30,18 +33,22 @@ _ENDPOINTS = {
     "/metrics": "for Prometheus",
     "/api/v1/triggers": "the triggers in use, with what is answered for each",
     "/api/v1/triggers/{namespace}/{name}/explain": "why a ScaledObject's triggers answer what they do",
+    "/api/v1/triggers/{namespace}/{name}/decisions": "how their answers changed, ?since=6h",
 }
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def make_app(*, board: TriggerBoard, metrics_page: Callable[[], Awaitable[bytes]]) -> web.Application:
+def make_app(
+    *, board: TriggerBoard, metrics_page: Callable[[], Awaitable[bytes]], decisions: DecisionPages
+) -> web.Application:
     """The application.
 
     Args:
         board: The triggers in use, and whether this server is ready.
         metrics_page: Renders /metrics: `scaler.telemetry.edge.MetricsPage.render`.
+        decisions: The decision log.
     """
-    pages = _Pages(board, metrics_page)
+    pages = _Pages(board, metrics_page, decisions)
     app = web.Application(middlewares=[_errors], client_max_size=0)  # no request has a body
     app.router.add_get("/", pages.index)
     app.router.add_get("/healthz", pages.healthz)
@@ -49,13 +56,17 @@ def make_app(*, board: TriggerBoard, metrics_page: Callable[[], Awaitable[bytes]
     app.router.add_get("/metrics", pages.metrics)
     app.router.add_get("/api/v1/triggers", pages.triggers)
     app.router.add_get("/api/v1/triggers/{namespace}/{name}/explain", pages.explain)
+    app.router.add_get("/api/v1/triggers/{namespace}/{name}/decisions", pages.decisions)
     return app
 
 
 class _Pages:
-    def __init__(self, board: TriggerBoard, metrics_page: Callable[[], Awaitable[bytes]]) -> None:
+    def __init__(
+        self, board: TriggerBoard, metrics_page: Callable[[], Awaitable[bytes]], decisions: DecisionPages
+    ) -> None:
         self._board = board
         self._metrics_page = metrics_page
+        self._decisions = decisions
 
     async def index(self, _: web.Request) -> web.Response:
         rows = "".join(
@@ -92,6 +103,16 @@ class _Pages:
                 "another one may have been called",
             )
         return _json({"triggers": found})
+
+    async def decisions(self, request: web.Request) -> web.Response:
+        namespace, name = request.match_info["namespace"], request.match_info["name"]
+        try:
+            found = await self._decisions.decisions(namespace, name, request.query.get("since", ""))
+        except InvalidSince as error:
+            return _error(HTTPStatus.BAD_REQUEST, str(error))
+        except EngineLost as error:
+            return _error(HTTPStatus.SERVICE_UNAVAILABLE, f"the decision log cannot be read now: {error}")
+        return _json({"decisions": found})
 
 
 @web.middleware

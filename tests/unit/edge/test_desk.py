@@ -389,3 +389,30 @@ async def test_changed_returns_with_the_next_snapshot(bench: Bench) -> None:
     assert not waiting.done()
     bench.update(trigger)
     await waiting
+
+
+class TestChanges:
+    async def test_a_poll_and_what_follows_it_are_one_note(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        task = asyncio.create_task(bench.desk.decision(trigger))
+        await asyncio.sleep(0)
+        bench.update(trigger)
+        await task
+        bench.desk.peek(trigger, follows=True)
+        ((noted, change),) = bench.desk.take_changes()
+        assert (noted, change.at, change.value, change.source) == (trigger.key.id, NOW, 60.0, "observed")
+        assert change.reason == "serving 60: 1.2 x observed 50, because young"
+        assert bench.desk.take_changes() == []
+
+    async def test_the_load_becoming_unknown_is_a_change(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        task = asyncio.create_task(bench.desk.decision(trigger))
+        await asyncio.sleep(0)
+        bench.update(trigger)
+        await task
+        bench.desk.take_changes()
+        bench.now += 301.0
+        with pytest.raises(ValueUnknown) as caught:
+            bench.desk.peek(trigger)
+        ((_, change),) = bench.desk.take_changes()
+        assert (change.value, change.reason) == (None, str(caught.value))

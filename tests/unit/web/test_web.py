@@ -11,13 +11,15 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from scaler.decision import DecisionPolicy, Occurrence, Outlook, Snapshot
-from scaler.errors import AddressRefused, InvalidSettings
+from scaler.decision import DecisionPolicy, Occurrence, Outlook, Snapshot, decide, reason
+from scaler.decision.change import Change
+from scaler.errors import AddressRefused, EngineLost, InvalidSettings
 from scaler.telemetry.masking import protect
 from scaler.trigger import TriggerConfig, parse_trigger
 from scaler.web.app import make_app
 from scaler.web.board import ReadyState
 from scaler.web.listen import listening
+from scaler.web.log import DecisionPages
 from scaler.web.views import Board
 
 if TYPE_CHECKING:
@@ -94,6 +96,15 @@ class World:
             raise self.fault
         return self.state
 
+    changes: list[tuple[str, Change]] = field(default_factory=list)
+    asked: list[tuple[str, str, float]] = field(default_factory=list)
+
+    async def read(self, namespace: str, name: str, *, since: float) -> list[tuple[str, Change]]:
+        if self.fault is not None:
+            raise self.fault
+        self.asked.append((namespace, name, since))
+        return self.changes
+
     async def metrics_page(self) -> bytes:
         return self.page
 
@@ -106,7 +117,7 @@ def world() -> World:
 @pytest.fixture
 async def client(world: World) -> AsyncIterator[httpx.AsyncClient]:
     board = Board(entries=lambda: world.entries, ready=world.ready, clock=lambda: NOW)
-    app = make_app(board=board, metrics_page=world.metrics_page)
+    app = make_app(board=board, metrics_page=world.metrics_page, decisions=DecisionPages(world, clock=lambda: NOW))
     async with (
         listening(app, "127.0.0.1:0") as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http,
@@ -253,6 +264,67 @@ async def test_an_announced_event_is_shown_with_what_it_asks_for(world: World, c
     )
 
 
+async def logged(client: httpx.AsyncClient, since: str = "") -> list[dict[str, Any]]:
+    answer = await client.get("/api/v1/triggers/shop/checkout/decisions", params={"since": since} if since else {})
+    assert answer.status_code == 200
+    found: list[dict[str, Any]] = answer.json()["decisions"]
+    return found
+
+
+async def test_the_decision_log_has_every_part(world: World, client: httpx.AsyncClient) -> None:
+    one = entry(snapshot=snapshot())
+    assert one.snapshot is not None
+    decision = decide(one.snapshot, one.policy, now=NOW)
+    world.changes = [
+        ("abc", Change.of(decision, one.policy, one.snapshot.outlook, at=NOW - 60.0)),
+        ("abc", Change.failed("the load is not known: ...", at=NOW)),
+    ]
+    first, second = await logged(client)
+    assert first == {
+        "at": NOW - 60.0,
+        "trigger": "abc",
+        "served": 1500.0,
+        "would_serve": 1500.0,
+        "active": True,
+        "source": "forecast",
+        "reason": reason(decision, one.policy, one.snapshot),
+        "observed": 1000.0,
+        "floor": 1200.0,
+        "forecast": 1500.0,
+        "cap": 4000.0,
+        "forecast_used": True,
+        "event": "",
+        "event_asks": 0.0,
+    }
+    assert (second["served"], second["would_serve"], second["active"], second["observed"]) == (None,) * 4
+    assert (second["source"], second["reason"]) == ("unknown", "the load is not known: ...")
+
+
+async def test_the_decision_log_goes_back_as_far_as_asked(world: World, client: httpx.AsyncClient) -> None:
+    assert await logged(client) == []
+    await logged(client, "30m")
+    assert world.asked == [("shop", "checkout", NOW - 21_600.0), ("shop", "checkout", NOW - 1800.0)]
+
+
+async def test_a_span_that_is_none_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/api/v1/triggers/shop/checkout/decisions", params={"since": "yesterday"})
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {
+            "error": 'since is "yesterday": it must be a duration from 1m to 800d, such as 90s, 5m, 1h30m or 7d',
+        },
+    )
+
+
+async def test_without_the_engine_there_is_no_decision_log(world: World, client: httpx.AsyncClient) -> None:
+    world.fault = EngineLost("the engine process did not answer within 5s")
+    answer = await client.get("/api/v1/triggers/shop/checkout/decisions")
+    assert (answer.status_code, answer.json()) == (
+        503,
+        {"error": "the decision log cannot be read now: the engine process did not answer within 5s"},
+    )
+
+
 async def test_before_the_first_value_there_is_nothing_but_the_reason(world: World, client: httpx.AsyncClient) -> None:
     world.entries = [entry()]
     (shown,) = await explained(client)
@@ -317,7 +389,7 @@ async def test_a_path_that_is_not_there(client: httpx.AsyncClient) -> None:
     assert answer.status_code == 404
     assert answer.json() == {
         "error": "there is no /api/v1/trigger here; there are /healthz, /readyz, /metrics, /api/v1/triggers, "
-        "/api/v1/triggers/{namespace}/{name}/explain"
+        "/api/v1/triggers/{namespace}/{name}/explain, /api/v1/triggers/{namespace}/{name}/decisions"
     }
 
 
@@ -361,7 +433,7 @@ async def test_an_address_in_use_is_told() -> None:
 @pytest.mark.parametrize("address", ["[::]:0", "0.0.0.0:0", "localhost:0"])
 async def test_the_default_address_takes_ipv4(address: str, world: World) -> None:
     board = Board(entries=list, ready=world.ready, clock=lambda: NOW)
-    app = make_app(board=board, metrics_page=world.metrics_page)
+    app = make_app(board=board, metrics_page=world.metrics_page, decisions=DecisionPages(world, clock=lambda: NOW))
     async with listening(app, address) as port, httpx.AsyncClient() as http:
         assert (await http.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
 
@@ -369,7 +441,7 @@ async def test_the_default_address_takes_ipv4(address: str, world: World) -> Non
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 async def test_the_default_address_takes_ipv6(world: World) -> None:
     board = Board(entries=list, ready=world.ready, clock=lambda: NOW)
-    app = make_app(board=board, metrics_page=world.metrics_page)
+    app = make_app(board=board, metrics_page=world.metrics_page, decisions=DecisionPages(world, clock=lambda: NOW))
     for address in ("[::]:0", "[::1]:0"):
         async with listening(app, address) as port, httpx.AsyncClient() as http:
             assert (await http.get(f"http://[::1]:{port}/healthz")).status_code == 200
