@@ -7,18 +7,20 @@ import json
 import os
 import re
 from http import HTTPStatus
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 from urllib.parse import quote
 
 import httpx
 import msgspec
 from rich.console import Console
 
-from scaler.cli.explanation import show
+from scaler.cli.arguments import typed
+from scaler.cli.explanation import show, show_log
 from scaler.errors import ForesailError
-from scaler.kinds import quoted
+from scaler.kinds import quoted, show_duration
 from scaler.telemetry.masking import without_credentials
 from scaler.web.board import Explanation
+from scaler.web.log import SPAN, LoggedDecision
 
 __all__ = ["NotExplained", "configure", "run"]
 
@@ -29,12 +31,19 @@ _OBJECT = re.compile(r"([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)/([a-z0-9](?:[a-z0-
 _PORT_FORWARD = "kubectl port-forward svc/foresail 8080 -n NAMESPACE"
 
 
+_T = TypeVar("_T")
+
+
 class NotExplained(ForesailError):
     """The server cannot be asked, or has no answer."""
 
 
 class _Document(msgspec.Struct, frozen=True):
     triggers: list[Explanation]
+
+
+class _Log(msgspec.Struct, frozen=True):
+    decisions: list[LoggedDecision]
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -55,6 +64,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get(SERVER_VARIABLE) or _DEFAULT_SERVER,
         help=f"the server's HTTP side (default: ${SERVER_VARIABLE}, or {_DEFAULT_SERVER})",
     )
+    parser.add_argument(
+        "--since",
+        metavar="DURATION",
+        type=typed(SPAN),
+        help="how the answers changed in this time, such as 6h, instead of why the last one is what it is",
+    )
     parser.add_argument("--json", action="store_true", help="print the server's answer for machines")
     parser.epilog = (
         "From outside of the cluster, let kubectl lead to the server first:\n"
@@ -66,12 +81,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Asks, and shows the answer."""
     namespace, name = arguments.scaled_object
-    body = _ask(arguments.server, namespace, name)
+    path = f"/api/v1/triggers/{quote(namespace)}/{quote(name)}"
+    if arguments.since is not None:
+        return _run_log(arguments, path, since=show_duration(arguments.since))
+    body, document = _ask(arguments.server, f"{path}/explain", _Document)
     if arguments.json:
-        print(json.dumps(json.loads(body), indent=2, ensure_ascii=False))
+        _print_json(body)
     else:
-        show(Console(), msgspec.json.decode(body, type=_Document).triggers)
+        show(Console(), document.triggers)
     return 0
+
+
+def _run_log(arguments: argparse.Namespace, path: str, *, since: str) -> int:
+    """Asks for the decision log, and shows it."""
+    body, log = _ask(arguments.server, f"{path}/decisions?since={since}", _Log)
+    if arguments.json:
+        _print_json(body)
+    elif log.decisions:
+        show_log(Console(), log.decisions)
+    else:
+        print(
+            f"The decision log has no change of {'/'.join(arguments.scaled_object)} within the last {since}: its "
+            "answers stayed as they were, KEDA did not call for it, or the setting decision_log is 0."
+        )
+    return 0
+
+
+def _print_json(body: bytes) -> None:
+    print(json.dumps(json.loads(body), indent=2, ensure_ascii=False))
 
 
 def _scaled_object(text: str) -> tuple[str, str]:
@@ -83,10 +120,9 @@ def _scaled_object(text: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def _ask(server: str, namespace: str, name: str) -> bytes:
-    """The body of the server's answer, known to be an explanation."""
+def _ask(server: str, path: str, kind: type[_T]) -> tuple[bytes, _T]:
+    """The body of the server's answer, and what it says."""
     shown = without_credentials(server)
-    path = f"/api/v1/triggers/{quote(namespace)}/{quote(name)}/explain"
     try:
         # the environment's proxies are for the world outside, not for a forwarded port
         reply = httpx.get(server.rstrip("/") + path, timeout=_TIMEOUT, trust_env=False)
@@ -108,7 +144,7 @@ def _ask(server: str, namespace: str, name: str) -> bytes:
     if reply.status_code != HTTPStatus.OK:
         _refused(shown, reply)
     try:
-        msgspec.json.decode(reply.content, type=_Document)
+        return reply.content, msgspec.json.decode(reply.content, type=kind)
     except msgspec.ValidationError as error:
         raise NotExplained(
             f"{shown} answers in a form that this version does not know ({error}): "
@@ -116,7 +152,6 @@ def _ask(server: str, namespace: str, name: str) -> bytes:
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         _not_ours(shown)
-    return reply.content
 
 
 def _refused(shown: str, reply: httpx.Response) -> NoReturn:

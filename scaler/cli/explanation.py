@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from scaler.web.board import EventPart, Explanation, ForecastPart
+    from scaler.web.log import LoggedDecision
 
-__all__ = ["parts", "show"]
+__all__ = ["parts", "show", "show_log"]
 
 _ALARMING = {"warning", "source error", "not served"}
 
@@ -34,6 +36,22 @@ def show(console: Console, explanations: Sequence[Explanation]) -> None:
         console.print(Text(one.reason, style="bold" if one.served is not None else "bold red"))
         console.print()
         console.print(_table(one))
+
+
+def show_log(console: Console, decisions: Sequence[LoggedDecision]) -> None:
+    """Prints how the answers of one ScaledObject's triggers changed, in local time."""
+    several = len({one.trigger for one in decisions}) > 1
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, style="cyan")
+    if several:
+        table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    for one in decisions:
+        time = f"{datetime.fromtimestamp(one.at, UTC).astimezone():%Y-%m-%d %H:%M:%S%z}"
+        sentence = Text(one.reason if one.served is not None else f"not served: {one.reason}")
+        sentence.stylize("" if one.served is not None else "red")
+        table.add_row(time, *([f"trigger {one.trigger}"] if several else []), sentence)
+    console.print(table)
 
 
 def _table(one: Explanation) -> Table:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from scaler.errors import StoreError
-from scaler.store.sqlite import APPLICATION_ID, VERSION
+from scaler.store.sqlite import APPLICATION_ID, OLDEST_VERSION, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ def _foreign(connection: sqlite3.Connection) -> str:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application_id != APPLICATION_ID:
         return "it is an SQLite file of another program"
-    if version != VERSION:
+    if not OLDEST_VERSION <= version <= VERSION:
         return f"its schema is version {version}, this program's is {VERSION}"
     return ""
 

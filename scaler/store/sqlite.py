@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from scaler.store.decisions import LogRow
     from scaler.store.file import SetAside
 
-__all__ = ["APPLICATION_ID", "BLOCK", "VERSION", "SqliteStore"]
+__all__ = ["APPLICATION_ID", "BLOCK", "OLDEST_VERSION", "VERSION", "SqliteStore"]
 
 BLOCK = 60
 """Samples in a block."""
@@ -41,6 +41,9 @@ _EMPTY = np.full(BLOCK, np.nan).astype("<f8").tobytes()
 
 APPLICATION_ID = 0x466F5361  # "FoSa"
 VERSION = 2
+OLDEST_VERSION = 1
+"""That is upgraded when it is opened."""
+
 _UPGRADES = {1: TABLE}  # version -> what makes the next one of it
 _SCHEMA = f"""
 CREATE TABLE series (

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
     from scaler.decision.change import Change
 
-__all__ = ["DecisionPages", "InvalidSince", "Log", "LoggedDecision"]
+__all__ = ["SPAN", "DecisionPages", "InvalidSince", "Log", "LoggedDecision"]
 
-_SINCE = duration(minimum=MINUTE, maximum=800 * DAY)
+SPAN = duration(minimum=MINUTE, maximum=800 * DAY)
+"""How far back one may ask."""
+
 _DEFAULT = "6h"
 
 
@@ -93,7 +95,7 @@ class DecisionPages:
             EngineLost: The engine, which keeps them, does not answer.
         """
         try:
-            span = _SINCE.parse(since or _DEFAULT)
+            span = SPAN.parse(since or _DEFAULT)
         except Unreadable as error:
             raise InvalidSince(f"since is {quoted(since)}: {error.reason}") from None
         found = await self._log.read(namespace, name, since=self._clock() - span)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,18 +15,24 @@ from aiohttp import web
 
 from scaler.cli.explanation import parts
 from scaler.cli.main import main
+from scaler.decision.change import Change
 from scaler.web.app import make_app
 from scaler.web.board import EventPart, Explanation, ForecastPart, GatePart, ObservedPart, ReadyState, TriggerView
 from scaler.web.listen import listening
+from scaler.web.log import DecisionPages
 from tests.support.keda_edge import running_edge
 from tests.support.scripted_desk import ScriptedDesk, decided
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     Explain: TypeAlias = Callable[..., Awaitable["Said"]]
 
 PORT_FORWARD = "kubectl port-forward svc/foresail 8080 -n NAMESPACE"
+
+NOW = 1_700_000_000.0
+SERVED = Change(NOW - 3600.0, 120.0, active=True, source="observed", hindrance="young", observed=100.0, headroom=1.2)
+FAILED = Change.failed("the load is not known: the source does not answer", at=NOW - 1800.0)
 
 FULL = Explanation(
     namespace="shop",
@@ -95,13 +102,25 @@ class OneObject:
         return ReadyState(ready=True)
 
 
+class OneLog:
+    """The log of shop/checkout, of as many triggers as it has."""
+
+    async def read(self, namespace: str, name: str, *, since: float) -> list[tuple[str, Change]]:
+        changes = {
+            ("shop", "checkout"): [("ab12", SERVED), ("ab12", FAILED)],
+            ("shop", "two"): [("ab12", SERVED), ("cd34", FAILED)],
+        }
+        return [(trigger, change) for trigger, change in changes[namespace, name] if change.at >= since]
+
+
 async def no_metrics() -> bytes:
     return b""
 
 
 @pytest.fixture
 async def foresail() -> AsyncIterator[str]:
-    app = make_app(board=OneObject(FULL, YOUNG), metrics_page=no_metrics)
+    log = DecisionPages(OneLog(), clock=lambda: NOW)
+    app = make_app(board=OneObject(FULL, YOUNG), metrics_page=no_metrics, decisions=log)
     async with listening(app, "127.0.0.1:0") as port:
         yield f"http://127.0.0.1:{port}"
 
@@ -217,6 +236,38 @@ async def test_the_server_may_come_from_the_environment(
     monkeypatch.setenv("FORESAIL_SERVER", foresail)
     said = await explain("shop/checkout", "--json")
     assert said.code == 0
+
+
+@pytest.fixture
+def in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_berlin")
+async def test_since_shows_how_the_answers_changed(foresail: str, explain: Explain) -> None:
+    said = await explain("shop/checkout", "--server", foresail, "--since", "2h")
+    assert (said.code, said.err) == (0, "")
+    assert [line.rstrip() for line in said.out.splitlines()] == [
+        "2023-11-14 22:13:20+0100  serving 120: 1.2 x observed 100, because young",
+        "2023-11-14 22:43:20+0100  not served: the load is not known: the source does not answer",
+    ]
+    said = await explain("shop/two", "--server", foresail, "--since", "2h")
+    assert [line.split("  ")[1] for line in said.out.splitlines()] == ["trigger ab12", "trigger cd34"]
+    said = await explain("shop/checkout", "--server", foresail, "--since", "45m", "--json")
+    assert [one["at"] for one in json.loads(said.out)["decisions"]] == [NOW - 1800.0]
+
+
+async def test_a_log_without_a_change_says_what_that_may_mean(foresail: str, explain: Explain) -> None:
+    said = await explain("shop/checkout", "--server", foresail, "--since", "10m")
+    assert (said.code, said.err) == (0, "")
+    assert said.out == (
+        "The decision log has no change of shop/checkout within the last 10m: its answers stayed as they were, KEDA "
+        "did not call for it, or the setting decision_log is 0.\n"
+    )
 
 
 async def test_an_unknown_scaled_object_gets_the_servers_own_text(foresail: str, explain: Explain) -> None:

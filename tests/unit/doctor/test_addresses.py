@@ -15,11 +15,14 @@ from scaler.doctor.check import Finding, Verdict
 from scaler.web.app import make_app
 from scaler.web.board import Explanation, ReadyState, TriggerView
 from scaler.web.listen import listening
+from scaler.web.log import DecisionPages
 from tests.support.keda_edge import running_edge
 from tests.support.scripted_desk import ScriptedDesk, decided
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from scaler.decision.change import Change
 
 FREE = "127.0.0.1:0"
 
@@ -103,6 +106,12 @@ class Board:
         return self._state
 
 
+class NoLog:
+    async def read(self, namespace: str, name: str, *, since: float) -> list[tuple[str, Change]]:
+        del namespace, name, since
+        return []
+
+
 async def no_metrics() -> bytes:
     return b""
 
@@ -118,7 +127,9 @@ async def no_metrics() -> bytes:
     ],
 )
 async def test_a_foresail_answers_http(state: ReadyState, finding: Finding) -> None:
-    async with listening(make_app(board=Board(state), metrics_page=no_metrics), "0.0.0.0:0") as port:
+    log = DecisionPages(NoLog(), clock=lambda: 0.0)
+    app = make_app(board=Board(state), metrics_page=no_metrics, decisions=log)
+    async with listening(app, "0.0.0.0:0") as port:
         address = f"0.0.0.0:{port}"
         seen = await http_side(address)
     assert seen == Finding(finding.verdict, finding.found.format(address), finding.mend)

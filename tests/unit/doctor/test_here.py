@@ -111,7 +111,7 @@ async def test_a_store_of_a_newer_version(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    assert inspect(path).problem == "its schema is version 99, this program's is 1"
+    assert inspect(path).problem == "its schema is version 99, this program's is 2"
 
 
 async def test_a_damaged_store(tmp_path: Path) -> None:
