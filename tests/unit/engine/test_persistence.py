@@ -147,7 +147,7 @@ async def test_a_store_that_cannot_be_read_knows_nothing(bench: Bench) -> None:
     assert await bench.persistence.model("s", "naive") is None
     assert await bench.persistence.snapshots() == []
     await bench.persistence.put_model("s", StoredModel("naive", b"", 0, 0.0))
-    await bench.persistence.forget(samples_before=0, snapshots_before=0.0)
+    await bench.persistence.forget(before=0.0, most_decisions=9)
     assert bench.errors == ["the disk is gone"] * 5
 
 
