@@ -181,7 +181,7 @@ class TestStruggles:
         await bench.at(start + HOUR + 16)
         assert bench.snapshot(trigger).outlook.origin == start + HOUR
 
-    async def test_ten_thousand_series_of_a_dead_source_wait_for_few_places(
+    async def test_the_series_of_a_dead_source_wait_for_few_places(
         self, make_workbench: Callable[..., Any], start: int
     ) -> None:
         bench = make_workbench(source_concurrency=4, max_triggers=2000)
