@@ -16,6 +16,7 @@ import pytest
 from forecasting.registry import default_registry
 from forecasting.serialise import loads
 from forecasting.series import TimeSeries
+from scaler.decision import Snapshot
 from scaler.engine.modelling import Kept
 from scaler.keda.client import KedaClient, ref
 from scaler.store.sqlite import SqliteStore
@@ -35,6 +36,7 @@ THRESHOLD = 13.5
 LEAD_TIME = 180.0
 ASKING_DELAY = 45.0
 HEADROOM = 1.2
+WINDOW = 14 * 86400  # seconds: the default historyTimeWindow
 QUERY = "sum(load)"
 
 
@@ -74,13 +76,12 @@ async def keda(server: Server) -> AsyncIterator[KedaClient]:
 
 
 def metadata(prometheus: Any) -> dict[str, str]:
-    """The shortest ScaledObject that works, with a forecaster that this test can run by itself."""
+    """The shortest ScaledObject that works."""
     return {
         "scalerAddress": "foresail.foresail:6000",
         "serverAddress": prometheus.url,
         "query": QUERY,
         "threshold": f"{THRESHOLD:g}",
-        "forecaster": "seasonal-profile",
     }
 
 
@@ -112,11 +113,11 @@ def independently(server: Server, load: TimeSeries, given: dict[str, str], *, or
     series_id = parse_trigger(namespace="shop", name="web", metadata=given).series_id
     store = SqliteStore(server.store)
     default_registry()
-    stored = store.model(series_id, "seasonal-profile")
+    stored = store.model(series_id, "auto")
     store.close()
     assert stored is not None
     fitted = loads(msgspec.msgpack.decode(stored.data, type=Kept).data)
-    context = as_prometheus_sees(load, until=origin).last(fitted.context_length)
+    context = as_prometheus_sees(load, until=origin).last(WINDOW // STEP + 1).last(fitted.context_length)
     peak: list[float] = fitted.predict(context, horizon=8, levels=[0.5, 0.9, 0.95, 0.99]).peak[1].tolist()
     return peak
 
@@ -203,7 +204,7 @@ async def test_after_sigkill_the_first_answer_comes_from_the_store(
             store.close()
 
     async def on_disk() -> bool:
-        return b"seasonal-profile" in b"".join(data for _, data in stored())
+        return any(msgspec.msgpack.decode(data, type=Snapshot).outlook is not None for _, data in stored())
 
     await until(on_disk, lambda: "the snapshot with the forecast never reached the store")
     server.kill()
