@@ -180,7 +180,7 @@ async def test_a_killed_edge_takes_its_engine_along_and_frees_the_store(server: 
     await asyncio.to_thread(wait_until, lambda: not _runs(engine), "the engine outlives its edge")
     store = SqliteStore(server.data_dir / "foresail.db", busy_timeout=0.0)
     assert store.set_aside == ()
-    store.forget(samples_before=0, snapshots_before=0.0)  # a write: nobody holds the file
+    store.forget(samples_before=0, snapshots_before=0.0, most_decisions=1)  # a write: nobody holds the file
     store.close()
 
 
