@@ -47,7 +47,7 @@ _MAXIMA = (5, 15, 60, 180, 720, 1440, 4320, 10080)
 _MINIMA = (15, 60, 360, 1440)
 _SPREADS = (15, 60, 360, 1440)
 _MOVES = (10, 60, 1440)
-_RECENT = (1440, 360, 60)
+_RECENT = (60, 360, 1440)
 _SAME_DAYS = (1, 2, 3, 7, 14)
 
 
@@ -206,13 +206,13 @@ class Past:
         out += _of_clock(*clock, ramps.highest(back[:, :7] + near, 2 * near + 1))
         known = np.array([horizon for horizon, _ in asks])[:, None]  # the latest ramp that has come true
         latest = origins - known
-        for w in _RECENT:  # the longest first
-            lately = ramps.sums(latest, self._steps(w))
-            out += [ratio(lately[0], lately[2]).astype(np.float32), ramps.highest(latest, self._steps(w))]
-            out.append(np.sqrt(ratio(lately[1], lately[2])).astype(np.float32))
-            if w == _RECENT[0]:
-                usual = _USUAL_COUNT * _USUAL_RAMP**2
-                variance = (lately[1] + usual) / (lately[2] + _USUAL_COUNT)
+        sums = {w: ramps.sums(latest, self._steps(w)) for w in reversed(_RECENT)}  # the longest first: see Track
+        for w in _RECENT:
+            total, square, held = sums[w]
+            out += [ratio(total, held).astype(np.float32), ramps.highest(latest, self._steps(w))]
+            out.append(np.sqrt(ratio(square, held)).astype(np.float32))
+        usual = _USUAL_COUNT * _USUAL_RAMP**2
+        variance = (sums[1440][1] + usual) / (sums[1440][2] + _USUAL_COUNT)
         for period in (self._steps(60), self._period or self._steps(60)):
             first = -(-known // period) + np.arange(4)
             lags = origins - period * first[:, :, None]

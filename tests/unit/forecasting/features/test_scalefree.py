@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -87,3 +89,14 @@ def test_what_is_not_known_is_marked_and_all_else_is_finite() -> None:
 )
 def test_a_scale_is_positive_whatever_the_loads(values: list[float], unit: float) -> None:
     assert Scale.of(np.array(values)).unit == unit
+
+
+def test_features_are_those_that_the_shipped_fleet_model_was_trained_on() -> None:
+    """A feature added, moved or redefined makes forecasting/fleet.bin nonsense without an error: retrain it."""
+    random = np.random.default_rng(3)
+    n = 16 * 288
+    values = 50 + 30 * np.sin(2 * np.pi * np.arange(n) / 288) + random.gamma(2, 3, n)
+    past = Past(TimeSeries(START, 300, values), Scale.of(values))
+    means = past.rows(np.arange(15 * 288, n - 20, 7), [(2, "value"), (6, "peak")]).x.mean(axis=0)
+    golden = np.loadtxt(Path(__file__).parents[3] / "golden" / "fleet_features.txt")
+    assert means == pytest.approx(golden, abs=1e-3)
