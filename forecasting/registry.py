@@ -17,6 +17,7 @@ from forecasting.models.ets import Ets
 from forecasting.models.naive import Naive
 from forecasting.models.seasonal_naive import SeasonalNaive
 from forecasting.models.seasonal_profile import SeasonalProfile
+from forecasting.models.theta import Theta
 from forecasting.selection import Auto
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ __all__ = ["BUILT_IN", "ENTRY_POINT_GROUP", "BrokenPlugin", "Parameter", "Regist
 
 ENTRY_POINT_GROUP = "foresail.forecasters"
 
-BUILT_IN: tuple[type[Forecaster], ...] = (Naive, SeasonalNaive, Ets, Arima, SeasonalProfile, Boosted, Auto)
+BUILT_IN: tuple[type[Forecaster], ...] = (Naive, SeasonalNaive, Ets, Theta, Arima, SeasonalProfile, Boosted, Auto)
 
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.errors import FitFailed, InvalidParameter
+from forecasting.deseasonalised import best_weights, deseasonalised, level_and_trend
+from forecasting.errors import InvalidParameter
 from forecasting.likelihood import smoothing_by_likelihood
 from forecasting.paths import PathForecaster, fit_calibrated, require
 from forecasting.prepare.gaps import carried
-from forecasting.prepare.outliers import masked
-from forecasting.prepare.profile import Profile, fit_profiles, profile_at
+from forecasting.prepare.profile import Profile
 from forecasting.prepare.seasons import find_seasons
 from forecasting.serialise import stored_as
 
@@ -43,7 +43,6 @@ _CONTEXT = 360
 _ALPHAS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.6, 0.9)
 _BETAS = (0.03, 0.2)  # shares of alpha
 _PHIS = (0.8, 0.95)
-_ORIGINS = 1500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,13 +96,8 @@ class FittedEts(PathForecaster):
 
     def paths(self, windows: Windows, horizon: int) -> FloatArray:
         """Level, damped trend and profile, squared."""
-        steps = windows.ends[:, None] // windows.step
-        strayed = _strayed(windows, self.profiles)
-        level = (strayed * self.level).sum(axis=1, keepdims=True)
-        trend = (strayed * self.trend).sum(axis=1, keepdims=True)
-        ahead = np.arange(1, horizon + 1)
-        root = level + trend * self.smoothing.course(ahead) + profile_at(self.profiles, steps + ahead)
-        return np.asarray(np.maximum(root, 0.0) ** 2)
+        course = self.smoothing.course(np.arange(1, horizon + 1))
+        return level_and_trend(windows, self.profiles, self.level, self.trend, course)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,16 +138,21 @@ class Ets:
         return fit_calibrated(lambda scaled: self._estimate(scaled, seasons, horizon), series, horizon=horizon)
 
     def _estimate(self, series: TimeSeries, seasons: tuple[int, ...], horizon: int) -> FittedEts:
-        clean = masked(series, seasons)
-        root = np.sqrt(np.maximum(clean.values, 0.0))
-        profiles, others = fit_profiles(root, series.times() // series.step, seasons)
-        left = root - others
+        profiles, left = deseasonalised(series, seasons)
         length = min(_CONTEXT, len(series) // 3)
         if self.estimator == "exact":
             alpha, beta, phi = smoothing_by_likelihood(carried(left), trend=self.trend)
             smoothing = Smoothing(alpha=alpha, beta=beta, phi=phi)
         else:
-            smoothing = _best(tuple(_grid(trend=self.trend)), left, length, horizon)
+            candidates = tuple(_grid(trend=self.trend))
+            best = best_weights(
+                self.name,
+                left,
+                *_weights(candidates, length),
+                lambda ahead: np.array([float(s.course(np.array([ahead]))[0]) for s in candidates]),
+                horizon,
+            )
+            smoothing = candidates[best]
         level, trend = smoothing.weights(length)
         return FittedEts(step=series.step, profiles=profiles, smoothing=smoothing, level=level, trend=trend)
 
@@ -182,40 +181,3 @@ def _weights(candidates: Sequence[Smoothing], length: int) -> tuple[FloatArray, 
         first, second = on[0, 0] * first + on[0, 1] * second, on[1, 0] * first + on[1, 1] * second
     levels[0], trends[0] = first, second
     return levels, trends
-
-
-def _best(candidates: tuple[Smoothing, ...], left: FloatArray, length: int, horizon: int) -> Smoothing:
-    """The candidate that forecasts best over several horizons.
-
-    Args:
-        candidates: K of them.
-        left: What seasons leave over, missing ones NaN; shape (n,).
-        length: Samples that the states are run over.
-        horizon: Of the horizons up to this one, a few count.
-    """
-    strayed = carried(left)
-    at = np.arange(length - 1, len(left) - 1)
-    at = at[~np.isnan(left[at])]
-    at = at[:: max(1, len(at) // _ORIGINS)]
-    if len(at) < 30:
-        raise FitFailed("ets: fewer than 30 origins have a known sample to smooth up to")
-    past = np.lib.stride_tricks.sliding_window_view(strayed, length)[at - length + 1]
-    weights = _weights(candidates, length)
-    levels, trends = (past @ each for each in weights)
-    padded = np.concatenate([left, np.full(horizon, np.nan)])
-    loss = np.zeros(len(candidates))
-    for ahead in np.unique([1, max(1, horizon // 4), max(1, horizon // 2), horizon]):
-        came = padded[at + ahead]
-        known = ~np.isnan(came)
-        if np.count_nonzero(known):
-            course = np.array([float(s.course(np.array([ahead]))[0]) for s in candidates])
-            miss = np.abs(came[known, None] - levels[known] - trends[known] * course).mean(axis=0)
-            # each horizon counts alike: in shares of what the best candidate misses there
-            loss += miss / max(float(miss.min()), 1e-12)
-    return candidates[int(np.argmin(loss))]
-
-
-def _strayed(windows: Windows, profiles: tuple[Profile, ...]) -> FloatArray:
-    """How far each window lies from its profile, gaps carried; shape (N, C)."""
-    steps = windows.ends[:, None] // windows.step + np.arange(1 - windows.length, 1)
-    return carried(np.sqrt(np.maximum(windows.values, 0.0)) - profile_at(profiles, steps))
