@@ -114,6 +114,8 @@ def _forecast(one: Explanation) -> Iterator[tuple[str, str]]:
         return
     yield from _peak(part)
     yield "forecast", f"by {part.model}, fitted {duration(part.model_age)} ago"
+    if part.explanation:
+        yield "forecast", part.explanation
     yield "forecast", f"it knows the samples up to {duration(part.age)} ago"
     if part.cap is not None:
         yield "cap", f"{number(part.cap)}; the highest load of the history is {number(part.highest)}"
@@ -121,8 +123,8 @@ def _forecast(one: Explanation) -> Iterator[tuple[str, str]]:
         bands = "   ".join(f"{level}: {number(value)}" for level, value in part.bands.items())
         yield "quantiles", f"{bands}   of the peak within the lead time, when it was made"
     if one.gate is not None:
-        verdict = f": {one.gate.verdict}" if one.gate.verdict else ""
-        yield "gate", ("the forecast is trusted" if one.gate.trusted else "the forecast is not trusted") + verdict
+        short = "the forecast is trusted" if one.gate.trusted else "the forecast is not trusted"
+        yield "gate", one.gate.verdict or short
 
 
 def _event(part: EventPart) -> Iterator[tuple[str, str]]:

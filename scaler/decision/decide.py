@@ -23,7 +23,7 @@ from scaler.words import duration
 if TYPE_CHECKING:
     from scaler.decision.snapshot import Outlook, Snapshot
 
-__all__ = ["HIGHEST_SERVABLE", "decide"]
+__all__ = ["HIGHEST_SERVABLE", "decide", "highest_forecast"]
 
 HIGHEST_SERVABLE = 9.0e15
 """The HPA counts in thousandths in an int64: 9.22e15 is where it overflows."""
@@ -55,7 +55,7 @@ def decide(snapshot: Snapshot, policy: DecisionPolicy, *, now: float) -> Decisio
         return _decision(snapshot, policy, now, observed=observed, age=age, hindrance=hindrance)
     forecast, peak_in = _peak(outlook, policy, now)
     forecast_age = now - outlook.origin
-    cap = _cap(outlook, policy, observed)
+    cap = highest_forecast(policy, highest=outlook.highest, observed=observed)
     return _decision(
         snapshot,
         policy,
@@ -101,9 +101,15 @@ def _peak(outlook: Outlook, policy: DecisionPolicy, now: float) -> tuple[float, 
     return peak, max(0.0, outlook.origin + reached * outlook.step - now)
 
 
-def _cap(outlook: Outlook, policy: DecisionPolicy, observed: float) -> float:
-    """The most that a forecast may ask for."""
-    highest = max(outlook.highest, observed)
+def highest_forecast(policy: DecisionPolicy, *, highest: float, observed: float) -> float:
+    """The cap: the most that a forecast may ask for.
+
+    Args:
+        policy: What its user wants.
+        highest: The highest load of the history window.
+        observed: The load now.
+    """
+    highest = max(highest, observed)
     cap = policy.max_factor * highest
     if policy.max_rise is not None:
         cap = min(cap, observed + policy.max_rise * highest * policy.window / 60.0)

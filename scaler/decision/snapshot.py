@@ -24,8 +24,12 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
         bands: For people and metrics: quantile level -> peak over the lead time at the time of making.
         fitted_at: When the model's parameters were estimated, epoch seconds.
         highest: The highest load in the history window; the cap is a multiple of it.
-        trusted: The gate's verdict; if False, the forecast is shown but not served.
-        verdict: The gate's reason, or the selection's, in words.
+        explanation: What the model says of itself, such as why it was chosen, in words.
+        trusted: Whether the gate lets the forecast take part; if False, it is shown but not served.
+        verdict: The gate's reason, in words.
+        gain: Loss that the forecast has avoided lately, in parts of the larger loss (`scaler.decision.gate`);
+            negative: it cost. None while too few have resolved.
+        coverage: Part of the recent peaks at or below their forecast; None likewise.
     """
 
     origin: int
@@ -36,8 +40,11 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     bands: dict[str, float] = {}
     fitted_at: float
     highest: float
+    explanation: str = ""
     trusted: bool = True
     verdict: str = ""
+    gain: float | None = None
+    coverage: float | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

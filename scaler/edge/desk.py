@@ -10,11 +10,12 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, TypeAlias
 
-from scaler.decision import DecisionPolicy, decide
+from scaler.decision import decide
 from scaler.edge.entry import Entry
 from scaler.edge.journal import Journal
 from scaler.engine.messages import Evicted, Recalled, Refused, Register, Update
 from scaler.errors import ForesailError, LimitReached, ValueUnknown
+from scaler.policy import policy_of
 from scaler.telemetry.masking import protect
 from scaler.trigger import parse_trigger
 from scaler.words import duration
@@ -147,7 +148,7 @@ class TriggerDesk:
             self._drop_refused()
         if len(self._entries) >= self._settings.max_triggers:
             raise LimitReached.of_triggers(len(self._entries))
-        entry = Entry(config=trigger, policy=_policy(trigger, self._settings))
+        entry = Entry(config=trigger, policy=policy_of(trigger, self._settings))
         entry.snapshot = self._stored.pop(trigger.key.id, None)
         self._entries[trigger.key.id] = entry
         self._register(entry)
@@ -242,18 +243,3 @@ class TriggerDesk:
     def clock(self) -> Callable[[], float]:
         """The clock that decisions are made by."""
         return self._clock
-
-
-def _policy(trigger: TriggerConfig, settings: Settings) -> DecisionPolicy:
-    return DecisionPolicy(
-        threshold=trigger.threshold,
-        activation_threshold=trigger.activation_threshold,
-        lead_time=trigger.lead_time,
-        asking_delay=settings.asking_delay,
-        headroom=trigger.headroom,
-        max_factor=trigger.max_factor,
-        max_rise=trigger.max_rise,
-        observe_only=trigger.mode == "observe",
-        observed_max_age=settings.observed_max_age,
-        forecast_max_age=settings.forecast_max_age,
-    )

@@ -16,12 +16,14 @@ import msgspec
 from scaler.decision import Snapshot
 from scaler.engine.agenda import agenda_of
 from scaler.engine.decisions import DecisionLog
+from scaler.engine.gating import Gating, is_gate_record
 from scaler.engine.history import History
 from scaler.engine.messages import Evicted, Recalled, Refusal, Refused, Update
 from scaler.engine.outlook import snapshot
 from scaler.engine.state import SeriesState, TriggerState
 from scaler.engine.timetable import Timetable
 from scaler.errors import AddressRefused, InvalidTrigger, LimitReached, ValueUnknown
+from scaler.policy import policy_of
 from scaler.telemetry.masking import protect
 from scaler.trigger import parse_trigger
 from scaler.trigger.signal import signal_warning
@@ -80,6 +82,7 @@ class Engine:
         self._refresh = refresh
         self._modelling = modelling
         self._persistence = persistence
+        self._gating = Gating(persistence=persistence, policy_of=lambda trigger: policy_of(trigger.config, settings))
         self._publish = publish
         self._clock = clock
         self._monotonic = monotonic
@@ -127,8 +130,11 @@ class Engine:
             series = self._open_series(config)
         reaches_back = _capacity(config) > series.history.capacity
         series.history.capacity = max(series.history.capacity, _capacity(config))
-        agenda = agenda_of(config, self._settings.events)
-        series.triggers[config.key.id] = TriggerState(config=config, called_at=self._monotonic(), agenda=agenda)
+        state = TriggerState(
+            config=config, called_at=self._monotonic(), agenda=agenda_of(config, self._settings.events)
+        )
+        self._gating.recall(state)
+        series.triggers[config.key.id] = state
         self._series_of[config.key.id] = series
         self._warm(series, config.key.id)
         if series.loaded:
@@ -163,6 +169,9 @@ class Engine:
     async def warm_start(self) -> None:
         """Publishes the last-good snapshots of the store: the first answers need no source."""
         for trigger_id, data in await self._persistence.snapshots():
+            if is_gate_record(trigger_id):
+                self._gating.remember(trigger_id, data)
+                continue
             with contextlib.suppress(msgspec.MsgspecError):  # written by another version: the source will tell
                 self._stored[trigger_id] = msgspec.msgpack.decode(data, type=Snapshot)
         if self._stored:
@@ -275,6 +284,7 @@ class Engine:
     async def _step(self, series: SeriesState) -> None:
         if await self._refresh.extend(series):
             self._modelling.forecast(series)
+            self._gating.step(series)
             self._publish_series(series)
         if self._modelling.fit_is_due(series):
             self._start(("fit", series.id))

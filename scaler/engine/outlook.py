@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from scaler.engine.state import ModelState, SeriesState, TriggerState
     from scaler.settings import Settings
 
-__all__ = ["snapshot"]
+__all__ = ["level_row", "snapshot"]
 
 
 def snapshot(series: SeriesState, trigger: TriggerState, *, now: float, settings: Settings) -> Snapshot:
@@ -57,14 +57,18 @@ def _outlook(
         step=forecast.step,
         forecaster=model.rung,
         quantile=quantile,
-        peak=tuple(float(value) for value in forecast.peak[_row(forecast, quantile), :steps]),
-        bands={f"{level:g}": float(forecast.peak[_row(forecast, level), within - 1]) for level in BANDS},
+        peak=tuple(float(value) for value in forecast.peak[level_row(forecast, quantile), :steps]),
+        bands={f"{level:g}": float(forecast.peak[level_row(forecast, level), within - 1]) for level in BANDS},
         fitted_at=model.fitted_at,
         highest=series.history.highest(),
-        verdict=getattr(model.fitted, "explanation", ""),
+        explanation=getattr(model.fitted, "explanation", ""),
+        trusted=trigger.judgement.trusted,
+        verdict=trigger.judgement.verdict,
+        gain=trigger.judgement.gain,
+        coverage=trigger.judgement.coverage,
     )
 
 
-def _row(forecast: Forecast, level: float) -> int:
+def level_row(forecast: Forecast, level: float) -> int:
     """The row of the level; of the next higher one if another trigger's levels were forecast."""
     return min(int(np.searchsorted(forecast.levels, level - 1e-9)), len(forecast.levels) - 1)

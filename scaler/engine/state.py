@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from scaler.decision import horizon, window
+from scaler.decision.gate import GateState, Judgement
 from scaler.engine.agenda import Agenda
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class TriggerState:
     config: TriggerConfig
     called_at: float
     agenda: Agenda = field(default_factory=Agenda)  # its announced events
+    gate: GateState = field(default_factory=GateState)  # how its forecasts have done
+    judgement: Judgement = field(default_factory=Judgement)  # what that comes to
 
     @property
     def model_key(self) -> ModelKey:

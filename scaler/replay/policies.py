@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scaler.decision import Outlook, Snapshot, decide
+from scaler.decision import Outlook, Snapshot, Source, decide
+from scaler.decision.gate import Standing
 from scaler.errors import ValueUnknown, ValueUnservable
+from scaler.replay.gating import gate_states
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from forecasting.series import FloatArray, TimeSeries
     from scaler.decision import DecisionPolicy
+    from scaler.decision.gate import GateState
     from scaler.replay.demand import Demand
 
 __all__ = ["Peaks", "Served", "foresail", "offset", "reactive"]
@@ -30,7 +35,8 @@ class Served:
     Attributes:
         value: Shape (syncs,); NaN where the policy answers with an error.
         active: Whether the workload should run at all, shape (syncs,).
-        reasons: What set the value, per sync: "observed", "forecast", "cap", "a week ago", "unknown", ...
+        reasons: What set the value, per sync: "observed", "forecast", "cap", "demoted" (observed, because
+            the gate does not trust the forecast), "a week ago", "unknown", ...
     """
 
     value: FloatArray
@@ -80,14 +86,23 @@ class Peaks:
         values: values[n, h - 1] is the quantile of the maximum over the first h steps after sample n; shape
             (samples, horizon). A row of NaN: no forecast was made there.
         highest: The highest load of the history window at each sample, shape (samples,).
+        gated: Whether the gate judges them; not those of other programs, which have none.
     """
 
     forecaster: str
     quantile: float
     values: FloatArray
     highest: FloatArray
+    gated: bool = True
 
-    def outlook(self, series: TimeSeries, sample: int) -> Outlook | None:
+    def gate(self, series: TimeSeries, policy: DecisionPolicy) -> list[GateState] | None:
+        """The gate's state right after each sample; None without a gate."""
+        if not self.gated:
+            return None
+        peaks, highest = self.values.tolist(), self.highest.tolist()
+        return gate_states(series, policy, quantile=self.quantile, peaks=peaks, highest=highest)
+
+    def outlook(self, series: TimeSeries, sample: int, gate: Sequence[GateState] | None) -> Outlook | None:
         """What the engine would have known right after that sample."""
         if sample < 0 or np.isnan(self.values[sample, 0]):
             return None
@@ -99,6 +114,7 @@ class Peaks:
             peak=tuple(self.values[sample].tolist()),
             fitted_at=0.0,
             highest=float(self.highest[sample]),
+            trusted=gate is None or gate[sample].standing is not Standing.DEMOTED,
         )
 
 
@@ -109,10 +125,11 @@ def foresail(demand: Demand, series: TimeSeries, peaks: Peaks, policy: DecisionP
     reasons: list[str] = []
     sample, outlook = -1, None
     newest = demand.sample.tolist()
+    gate = peaks.gate(series, policy)
     for tick, (now, observed) in enumerate(zip(demand.times().tolist(), demand.observed.tolist(), strict=True)):
         if newest[tick] != sample:
             sample = newest[tick]
-            outlook = peaks.outlook(series, sample)
+            outlook = peaks.outlook(series, sample, gate)
         known = None if observed != observed else observed  # noqa: PLR0124  # only NaN is not itself; this is hot
         snapshot = Snapshot(
             trigger="", series="", made_at=now, observed=known, observed_at=now, outlook=outlook, note="no forecast"
@@ -126,5 +143,6 @@ def foresail(demand: Demand, series: TimeSeries, peaks: Peaks, policy: DecisionP
             continue
         values.append(decision.value)
         active.append(decision.active)
-        reasons.append(decision.source.value)
+        demoted = outlook is not None and not outlook.trusted
+        reasons.append("demoted" if demoted and decision.source is Source.OBSERVED else decision.source.value)
     return Served(np.array(values), np.array(active, dtype=np.bool_), tuple(reasons))

@@ -45,6 +45,10 @@ class TriggerReading(Protocol):
     def forecast_age(self) -> float | None: ...  # noqa: D102  # seconds
     @property
     def trusted(self) -> bool | None: ...  # noqa: D102
+    @property
+    def gain(self) -> float | None: ...  # noqa: D102  # of the gate
+    @property
+    def coverage(self) -> float | None: ...  # noqa: D102
 
 
 class _StatusCode(Protocol):
@@ -158,6 +162,8 @@ class _TriggerCollector:
                 (metrics.OBSERVED_AGE, reading.observed_age),
                 (metrics.FORECAST_AGE, reading.forecast_age),
                 (metrics.GATE_TRUSTED, reading.trusted),
+                (metrics.GATE_GAIN, reading.gain),
+                (metrics.GATE_COVERAGE, reading.coverage),
                 (metrics.ACTIVE, reading.active),
             ):
                 if value is not None:
@@ -177,5 +183,7 @@ _OF_TRIGGERS = (
     metrics.FORECAST,
     metrics.FORECAST_AGE,
     metrics.GATE_TRUSTED,
+    metrics.GATE_GAIN,
+    metrics.GATE_COVERAGE,
     metrics.ACTIVE,
 )

@@ -67,6 +67,19 @@ FORECAST_AGE = Metric(
 GATE_TRUSTED = Metric(
     "foresail_gate_trusted", "gauge", "1 while the gate lets the forecast take part, 0 while it does not.", _TRIGGER
 )
+GATE_GAIN = Metric(
+    "foresail_gate_gain_ratio",
+    "gauge",
+    "Cost of errors that the forecast has avoided lately, in parts of the larger cost; negative: it caused that part. "
+    "Absent while too few forecasts have resolved.",
+    _TRIGGER,
+)
+GATE_COVERAGE = Metric(
+    "foresail_gate_coverage_ratio",
+    "gauge",
+    "Part of the recent peaks at or below their forecast; the trigger's quantile is what is promised. Absent likewise.",
+    _TRIGGER,
+)
 ACTIVE = Metric("foresail_active", "gauge", "What IsActive answers now; absent while it is an error.", _TRIGGER)
 TRIGGERS = Metric("foresail_triggers", "gauge", "Triggers in use.")
 BUILD_INFO = Metric("foresail_build_info", "gauge", "Always 1; the version is in the labels.", ("version", "python"))
@@ -90,6 +103,8 @@ EDGE = (
     FORECAST,
     FORECAST_AGE,
     GATE_TRUSTED,
+    GATE_GAIN,
+    GATE_COVERAGE,
     ACTIVE,
     TRIGGERS,
     RPCS,

@@ -51,6 +51,8 @@ class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
         bands: Quantile level -> forecast peak over the lead time.
         forecast_age: Since the last sample that the forecast has seen.
         trusted: The gate's verdict; None without a forecast.
+        gain: As in `GatePart`.
+        coverage: As in `GatePart`.
     """
 
     namespace: str
@@ -66,6 +68,8 @@ class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
     bands: dict[str, float]
     forecast_age: float | None
     trusted: bool | None
+    gain: float | None = None
+    coverage: float | None = None
 
 
 class ObservedPart(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +92,7 @@ class ForecastPart(msgspec.Struct, frozen=True, kw_only=True):
         highest: The highest load of the history window, which the cap is made of.
         age: Since the last sample that the forecast has seen.
         model: Name of the forecaster.
+        explanation: What it says of itself, such as why it was chosen; "" if nothing.
         model_age: Since its parameters were estimated.
         bands: Quantile level -> peak over the lead time when the forecast was made.
         used: It took part in the decision.
@@ -103,13 +108,24 @@ class ForecastPart(msgspec.Struct, frozen=True, kw_only=True):
     model_age: float
     bands: dict[str, float]
     used: bool
+    explanation: str = ""
 
 
 class GatePart(msgspec.Struct, frozen=True, kw_only=True):
-    """The gate's verdict on the forecast, and why."""
+    """What the gate says of the forecast (docs/gate.md).
+
+    Attributes:
+        trusted: It takes part.
+        verdict: Why, in words.
+        gain: Cost of errors that it has avoided lately, in parts of the larger cost; negative: it caused that part.
+            None while too few forecasts have resolved.
+        coverage: Part of the recent peaks at or below their forecast; None likewise.
+    """
 
     trusted: bool
     verdict: str
+    gain: float | None = None
+    coverage: float | None = None
 
 
 class EventPart(msgspec.Struct, frozen=True, kw_only=True):

@@ -86,6 +86,8 @@ def view(entry: Known, *, now: float) -> TriggerView:
         bands=outlook.bands if outlook else {},
         forecast_age=now - outlook.origin if outlook else None,
         trusted=outlook.trusted if outlook else None,
+        gain=outlook.gain if outlook else None,
+        coverage=outlook.coverage if outlook else None,
     )
 
 
@@ -112,7 +114,7 @@ def explanation(entry: Known, *, now: float) -> Explanation:
         reason=why,
         observed=_observed(entry, now),
         forecast=_forecast(outlook, decision, now) if outlook else None,
-        gate=GatePart(trusted=outlook.trusted, verdict=outlook.verdict) if outlook else None,
+        gate=_gate(outlook) if outlook else None,
         event=_event(decision) if decision else None,
         note=snapshot.note if snapshot else "",
         warning=snapshot.warning if snapshot else "",
@@ -166,6 +168,10 @@ def _event(decision: Decision) -> EventPart | None:
     )
 
 
+def _gate(outlook: Outlook) -> GatePart:
+    return GatePart(trusted=outlook.trusted, verdict=outlook.verdict, gain=outlook.gain, coverage=outlook.coverage)
+
+
 def _forecast(outlook: Outlook, decision: Decision | None, now: float) -> ForecastPart:
     return ForecastPart(
         quantile=outlook.quantile,
@@ -175,6 +181,7 @@ def _forecast(outlook: Outlook, decision: Decision | None, now: float) -> Foreca
         highest=outlook.highest,
         age=now - outlook.origin,
         model=outlook.forecaster,
+        explanation=outlook.explanation,
         model_age=now - outlook.fitted_at,
         bands=outlook.bands,
         used=decision.usable if decision else False,

@@ -121,6 +121,7 @@ def replay_trace(task: Task) -> Result:
             quantile=0.5,
             values=method(series, first=first - 1, horizon=steps),
             highest=np.full(len(series), 1e12),  # no cap
+            gated=False,
         )
         points[label] = _point(study, Setting("foresail", headroom, 0.5), forecast)
     plain = [_point(study, Setting("reactive", headroom)) for headroom in HEADROOMS]

@@ -190,16 +190,20 @@ def of(one: Explanation, label: str) -> list[str]:
 
 def test_a_forecast_that_is_not_served() -> None:
     assert FULL.forecast is not None
-    unused = msgspec.structs.replace(FULL.forecast, used=False, peak_in=None)
+    unused = msgspec.structs.replace(FULL.forecast, used=False, peak_in=None, explanation="chosen from three")
     verdict = GatePart(trusted=False, verdict="worse than persistence for two days")
     one = msgspec.structs.replace(FULL, forecast=unused, gate=verdict)
     assert of(one, "forecast") == [
         "1520, the 0.9-quantile of the peak",
         "it took no part in the answer",
         "by ets, fitted 1h ago",
+        "chosen from three",
         "it knows the samples up to 40s ago",
     ]
-    assert of(one, "gate") == ["the forecast is not trusted: worse than persistence for two days"]
+    assert of(one, "gate") == ["worse than persistence for two days"]
+    assert of(msgspec.structs.replace(one, gate=GatePart(trusted=False, verdict="")), "gate") == [
+        "the forecast is not trusted"
+    ]
 
 
 def test_an_event_that_sets_the_answer() -> None:

@@ -33,6 +33,8 @@ class Reading:
     bands: dict[str, float] = field(default_factory=dict)
     forecast_age: float | None = None
     trusted: bool | None = None
+    gain: float | None = None
+    coverage: float | None = None
 
 
 KNOWN = Reading(
@@ -43,6 +45,8 @@ KNOWN = Reading(
     bands={"0.5": 90.0, "0.9": 115.5},
     forecast_age=42.0,
     trusted=False,
+    gain=-0.25,
+    coverage=0.5,
 )
 UNKNOWN = Reading(name='odd "name"\n')
 
@@ -114,6 +118,8 @@ async def test_figures_are_those_told() -> None:
     assert value(page, "foresail_forecast_value", **trigger, level="0.9") == 115.5
     assert value(page, "foresail_forecast_age_seconds", **trigger) == 42.0
     assert value(page, "foresail_gate_trusted", **trigger) == 0.0
+    assert value(page, "foresail_gate_gain_ratio", **trigger) == -0.25
+    assert value(page, "foresail_gate_coverage_ratio", **trigger) == 0.5
     assert value(page, "foresail_triggers") == 2.0
     assert value(page, "foresail_rpc_total", method="GetMetrics", code="OK") == 1.0
     assert value(page, "foresail_rpc_total", method="StreamIsActive", code="CANCELLED") == 1.0

@@ -77,6 +77,8 @@ def snapshot(*, trusted: bool = True, **changes: object) -> Snapshot:
         highest=2000.0,
         trusted=trusted,
         verdict="" if trusted else "worse than persistence for two days",
+        gain=0.3 if trusted else -0.5,
+        coverage=0.92,
     )
     made = Snapshot(trigger="t", series="s", made_at=NOW, observed=1000.0, observed_at=NOW - 5.0, outlook=outlook)
     return msgspec.structs.replace(made, **changes)
@@ -179,6 +181,8 @@ async def test_triggers_are_listed_in_order(world: World, client: httpx.AsyncCli
         "bands": {"0.5": 1000.0, "0.9": 1500.0},
         "forecast_age": 40.0,
         "trusted": True,
+        "gain": 0.3,
+        "coverage": 0.92,
     }
     assert (listed[0]["served"], listed[0]["active"], listed[0]["observed"], listed[0]["trusted"]) == (None,) * 4
 
@@ -220,11 +224,12 @@ async def test_an_explanation_has_every_part(world: World, client: httpx.AsyncCl
             "highest": 2000.0,
             "age": 40.0,
             "model": "seasonal-profile",
+            "explanation": "",
             "model_age": 3600.0,
             "bands": {"0.5": 1000.0, "0.9": 1500.0},
             "used": True,
         },
-        "gate": {"trusted": True, "verdict": ""},
+        "gate": {"trusted": True, "verdict": "", "gain": 0.3, "coverage": 0.92},
         "event": None,
         "note": "ets stepped down",
         "warning": "looks like a per-pod average",
@@ -243,7 +248,12 @@ async def test_a_forecast_that_is_not_trusted_is_shown_and_not_served(world: Wor
     assert shown["served"] == 1200.0
     assert shown["forecast"]["peak"] == 1500.0
     assert shown["forecast"]["used"] is False
-    assert shown["gate"] == {"trusted": False, "verdict": "worse than persistence for two days"}
+    assert shown["gate"] == {
+        "trusted": False,
+        "verdict": "worse than persistence for two days",
+        "gain": -0.5,
+        "coverage": 0.92,
+    }
     assert shown["reason"] == "serving 1200: 1.2 x observed 1000, because worse than persistence for two days"
 
 

@@ -1,0 +1,119 @@
+"""The gate inside the engine: fed at every step, shown, obeyed, and kept over a restart."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from scaler.decision import decide
+from scaler.decision.gate import GateState, Standing
+from scaler.engine.gating import is_gate_record
+from scaler.policy import policy_of
+from scaler.store.sqlite import SqliteStore
+from scaler.trigger import parse_trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.unit.engine.conftest import Workbench
+
+HOUR = 3600
+TRIGGER = {"forecaster": "seasonal-naive", "queryStep": "5m", "historyTimeWindow": "4d"}
+DECIDING = {"serverAddress": "http://prometheus:9090", "query": "q", "threshold": "10"}
+
+
+def fallen(start: float) -> Callable[[float], float]:
+    """A daily cycle that is down to a fifth from two hours after the start on."""
+
+    def load(time: float) -> float:
+        level = 100.0 + 50.0 * math.sin(2 * math.pi * (time - start) / 86400)
+        return level if time < start + 2 * HOUR else level / 5.0
+
+    return load
+
+
+async def test_a_forecast_that_costs_is_shown_and_not_served(bench: Workbench, start: int) -> None:
+    bench.source.load = fallen(start)
+    trigger = bench.register(**TRIGGER)
+    await bench.engine.settle()
+    await bench.at(start + 1.5 * HOUR)
+    young = bench.snapshot(trigger).outlook
+    assert young is not None
+    assert (young.trusted, young.gain) == (True, None)
+    assert young.verdict.startswith("the forecast is on probation and takes part: ")
+
+    await bench.at(start + 8 * HOUR)
+    shown = bench.snapshot(trigger)
+    assert shown.outlook is not None
+    assert not shown.outlook.trusted
+    assert shown.outlook.gain is not None
+    assert shown.outlook.gain < -0.3
+    assert shown.outlook.verdict.startswith("the gate has demoted the forecast: ")
+    config = parse_trigger(namespace="shop", name="web", metadata=DECIDING | TRIGGER)
+    policy = policy_of(config, bench.settings)
+    decision = decide(shown, policy, now=bench.clock.now)
+    assert decision.value == policy.headroom * decision.observed
+    assert decision.forecast is not None
+    assert decision.forecast > 2 * decision.value
+    assert decision.hindrance == shown.outlook.verdict
+
+
+async def test_a_restart_goes_on_with_the_verdict(
+    make_workbench: Callable[..., Workbench], start: int, store_path: Path
+) -> None:
+    first = make_workbench()
+    first.source.load = fallen(start)
+    trigger = first.register(**TRIGGER)
+    await first.engine.settle()
+    await first.at(start + 8 * HOUR)
+    before = first.snapshot(trigger).outlook
+    assert before is not None
+    await first.persistence.flush(now=first.clock.now)
+
+    second = make_workbench()
+    second.clock.now = first.clock.now + 60.0
+    second.source.load = fallen(start)
+    await second.engine.warm_start()
+    second.register(**TRIGGER)
+    await second.engine.settle()
+    after = second.snapshot(trigger).outlook
+    assert after is not None
+    assert not after.trusted
+    assert after.gain is not None
+    assert after.gain < 0.0
+    assert len(second.published) > 1
+    store = SqliteStore(store_path)
+    kept = [name for name, _ in store.snapshots() if is_gate_record(name)]
+    store.close()
+    assert kept == [f"gate:{trigger}"]
+
+
+async def test_a_record_of_another_version_is_passed_over(make_workbench: Callable[..., Workbench], start: int) -> None:
+    first = make_workbench()
+    trigger = first.register(**TRIGGER)
+    await first.engine.settle()
+    first.persistence.add_snapshot(f"gate:{trigger}", b"\xc1")
+    await first.persistence.flush(now=float(start))
+    second = make_workbench()
+    await second.engine.warm_start()
+    second.register(**TRIGGER)
+    await second.engine.settle()
+    (series,) = second.engine.series
+    assert series.triggers[trigger].gate.standing is Standing.PROBATION
+
+
+async def test_a_gap_in_the_source_is_no_evidence(bench: Workbench, start: int) -> None:
+    hole = (start + HOUR, start + 2 * HOUR)
+
+    def load(time: float) -> float:
+        return math.nan if hole[0] <= time < hole[1] else 100.0
+
+    trigger = bench.register(**TRIGGER)
+    bench.source.load = load
+    await bench.engine.settle()
+    await bench.at(start + 4 * HOUR)
+    (series,) = bench.engine.series
+    gate: GateState = series.triggers[trigger].gate
+    assert start + HOUR not in [hour.start for hour in gate.hours]
+    assert sum(hour.resolved for hour in gate.hours) > 20

@@ -1,0 +1,157 @@
+"""Faults injected into a real load: what the gate makes of them, and what is served (docs/gate.md)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from forecasting.refits import fit_times, refit_at
+from forecasting.registry import default_registry
+from forecasting.series import TimeSeries
+from scaler.decision import DecisionPolicy
+from scaler.decision.gate import GateRule, Standing, judge
+from scaler.replay.demand import Demand
+from scaler.replay.forecasts import highest_so_far, peaks_of
+from scaler.replay.policies import Peaks, Served, foresail
+from tests.support.traces import read_trace
+
+if TYPE_CHECKING:
+    from forecasting.series import FloatArray
+    from scaler.decision.gate import GateState, Judgement
+
+DAY = 1440  # samples
+FAULT = 15 * DAY + 120  # at two in the night
+POLICY = DecisionPolicy(threshold=13.5, lead_time=180.0, headroom=1.2)
+
+
+@pytest.fixture(scope="module")
+def load() -> FloatArray:
+    return read_trace("nasa_http_jul95_21d").values
+
+
+def replayed(values: FloatArray, forecaster: str) -> tuple[TimeSeries, Peaks, list[GateState]]:
+    """The load with forecasts from day 14 on, refitted daily, and what the gate said after each sample."""
+    series = TimeSeries(0, 60, values)
+    times = fit_times(series, train_end=(14 * DAY - 1) * 60, refit_every=86400)
+    method = default_registry().create(forecaster)
+    refits = [
+        refit_at(series, method, times, n, horizon=8, levels=(0.5, 0.9), history=14 * DAY) for n in range(len(times))
+    ]
+    peaks = Peaks(
+        forecaster=forecaster,
+        quantile=0.9,
+        values=peaks_of(series, refits, horizon=8, levels=2)[1],
+        highest=highest_so_far(series, window=14 * 86400),
+    )
+    judged = peaks.gate(series, POLICY)
+    assert judged is not None
+    return series, peaks, judged
+
+
+def changes(judged: list[GateState]) -> list[tuple[float, bool]]:
+    """(hours since the fault, trusted from then on)."""
+    trusted = [one.standing is not Standing.DEMOTED for one in judged]
+    return [((n - FAULT) / 60, trusted[n]) for n in range(1, len(trusted)) if trusted[n] != trusted[n - 1]]
+
+
+def verdict(state: GateState) -> Judgement:
+    return judge(state, GateRule(quantile=0.9))
+
+
+def served(series: TimeSeries, peaks: Peaks, *, start: int, samples: int) -> tuple[Demand, Served]:
+    known = series.first(start + samples)
+    demand = Demand.of(known, start=series.start + start * 60)
+    cut = replace(peaks, values=peaks.values[: len(known)], highest=peaks.highest[: len(known)])
+    return demand, foresail(demand, known, cut, POLICY)
+
+
+def test_an_ordinary_load_is_forecast_with_trust(load: FloatArray) -> None:
+    for forecaster in ("seasonal-profile", "seasonal-naive"):
+        _, _, judged = replayed(load[: 17 * DAY], forecaster)
+        assert changes(judged) == []
+        assert (verdict(judged[-1]).gain or 0.0) > 0.5
+
+
+def test_three_times_the_load_overnight_leaves_the_forecast_too_low_and_harmless(load: FloatArray) -> None:
+    risen = load[: 17 * DAY].copy()
+    risen[FAULT:] *= 3.0
+    for forecaster in ("seasonal-profile", "seasonal-naive"):
+        series, peaks, judged = replayed(risen, forecaster)
+        assert changes(judged) == []
+        demand, answers = served(series, peaks, start=FAULT, samples=800)
+        assert (answers.value >= POLICY.headroom * demand.observed).all()
+
+
+def test_a_third_of_the_load_demotes_a_method_that_does_not_follow(load: FloatArray) -> None:
+    fallen = load[: 17 * DAY].copy()
+    fallen[FAULT:] /= 3.0
+    _, _, judged = replayed(fallen, "seasonal-profile")
+    assert changes(judged) == []  # this one follows
+    series, peaks, judged = replayed(fallen, "seasonal-naive")
+    (out, demoted), (back, trusted) = changes(judged)
+    assert (demoted, trusted) == (False, True)
+    assert 3.0 < out < 6.0
+    assert 24.0 < back < 36.0  # when last night's load is its model
+    at = FAULT + int(out * 60)
+    assert verdict(judged[at]).verdict.startswith("the gate has demoted the forecast: over the last 6h, ")
+    demand, answers = served(series, peaks, start=at + 60, samples=600)
+    np.testing.assert_array_equal(answers.value, POLICY.headroom * demand.observed)
+    assert set(answers.reasons) == {"demoted"}
+
+
+@pytest.mark.parametrize("fault", ["outage", "stuck"])
+def test_a_long_outage_or_a_stuck_metric_ends_as_plain_keda(load: FloatArray, fault: str) -> None:
+    """Three days of zeros, or of one value."""
+    until = FAULT + 3 * DAY
+    broken = load[: 20 * DAY].copy()
+    broken[FAULT:until] = 0.0 if fault == "outage" else load[FAULT]
+    for forecaster, within in (("seasonal-naive", 6.0), ("seasonal-profile", 24.0)):
+        series, peaks, judged = replayed(broken, forecaster)
+        (out, demoted), (back, trusted) = changes(judged)
+        assert (demoted, trusted) == (False, True)
+        assert 0.0 < out < within
+        assert 3 * 24.0 < back < 5 * 24.0  # not while it lasts
+        demand, answers = served(series, peaks, start=FAULT + 2 * DAY, samples=600)
+        np.testing.assert_array_equal(answers.value, POLICY.headroom * demand.observed)
+        # the load that comes back is served as plain KEDA would at least
+        demand, answers = served(series, peaks, start=until, samples=300)
+        assert (answers.value >= POLICY.headroom * demand.observed).all()
+
+
+@pytest.mark.parametrize("hours", [1, -1, 6])
+def test_a_clock_that_shifts_costs_no_trust(load: FloatArray, hours: int) -> None:
+    shifted = np.concatenate([load[:FAULT], np.roll(load, 60 * hours)[FAULT : 17 * DAY]])
+    _, _, judged = replayed(shifted, "seasonal-profile")
+    assert changes(judged) == []
+    assert (verdict(judged[-1]).gain or 0.0) > 0.5
+
+
+def test_a_flash_crowd_is_capped_and_soon_forgiven(load: FloatArray) -> None:
+    begins = FAULT + 480  # at ten in the morning, for an hour
+    crowd = load[: 18 * DAY].copy()
+    crowd[begins : begins + 60] *= 10.0
+    series, peaks, judged = replayed(crowd, "seasonal-profile")
+    assert changes(judged) == []
+    highest = highest_so_far(series, window=14 * 86400)
+    demand, answers = served(series, peaks, start=FAULT, samples=800)
+    cap = np.maximum(2.0 * np.maximum(highest[demand.sample], demand.observed), 1.2 * demand.observed)
+    assert (answers.value <= cap).all()
+    # the day after, the naive method expects it again: demoted at its price, and back within a day
+    _, _, judged = replayed(crowd, "seasonal-naive")
+    (out, demoted), (back, trusted) = changes(judged)
+    assert (demoted, trusted) == (False, True)
+    assert 24.0 < out < back < 48.0
+
+
+def test_other_programs_have_no_gate(load: FloatArray) -> None:
+    series = TimeSeries(0, 60, load[:301])
+    values = np.full((len(series), 8), 1e9)
+    plain = {"forecaster": "x", "quantile": 0.9, "values": values, "highest": np.full(len(series), 1e9)}
+    assert Peaks(**plain, gated=False).gate(series, POLICY) is None  # type: ignore[arg-type]  # a short way to say it
+    judged = Peaks(**plain).gate(series, POLICY)  # type: ignore[arg-type]  # as above
+    assert judged is not None
+    assert judged[0].standing is Standing.PROBATION
+    assert judged[300].standing is Standing.DEMOTED
