@@ -74,12 +74,12 @@ def hours_chart(content: Content, horizon: int, *, top: float) -> str:
         [(float(hour), f"{hour:02}") for hour in range(0, HOURS + 1, 3)],
         [(tick, number(tick)) for tick in nice_ticks(0.0, top)],
     )
-    compared = content.reference is not content.results
-    for results, name in ((content.reference, "ref"), (content.results, "p1")):
-        if results is content.results or compared:
-            errors = content.by_hour(results, horizon).tolist()
-            steps = [(float(hour + end), error) for hour, error in enumerate(errors) for end in (0, 1)]
-            plot.line(steps, name)
+    drawn = [(content.results, "p1")]
+    if content.reference is not content.results:
+        drawn.insert(0, (content.reference, "ref"))
+    for results, name in drawn:
+        errors = content.by_hour(results, horizon).tolist()
+        plot.line([(float(hour + end), error) for hour, error in enumerate(errors) for end in (0, 1)], name)
     return plot.render()
 
 

@@ -11,9 +11,12 @@ import pytest
 
 import forecasting.registry
 from forecasting.errors import FitFailed
+from forecasting.evaluation import rolling_origin
 from forecasting.models.naive import Naive
+from forecasting.models.seasonal_naive import SeasonalNaive
 from scaler.cli.backtest.arguments import default_forecaster
 from scaler.cli.main import main
+from scaler.sources.csv import read_csv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,6 +117,28 @@ def test_the_figures_are_those_of_the_forecasts_written(
             assert scores["coverage"][str(level)] == sum(a <= row["peak"] for row, a in highest) / len(highest)
 
 
+def test_the_figures_are_those_of_one_walk_over_the_series(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("--forecaster", "seasonal-naive", "--parameter", "season_length=60", "--refit-every", "70m")
+    assert backtest(trace, *arguments, "--json") == 0
+    document = figures(capsys)
+    walked = rolling_origin(
+        read_csv(trace),
+        SeasonalNaive(season_length=60),
+        train_end=TRAIN_END,
+        horizons=(5, 15, 60),
+        levels=(0.5, 0.9, 0.95, 0.99),
+        refit_every=4200,
+    )
+    assert len(document["fit_seconds"]) == len(walked.fit_seconds)
+    for said, walked_scores in ((document["horizons"], walked.values), (document["peaks"], walked.peaks)):
+        for steps, one in walked_scores.items():
+            scores = said[str(60 * steps)]
+            assert scores["n"] == one.n
+            assert list(scores["pinball"].values()) == pytest.approx(list(one.pinball.values()), rel=1e-12)
+            assert list(scores["coverage"].values()) == list(one.coverage.values())
+    assert document["horizons"]["900"]["mase"] == pytest.approx(walked.values[15].mase, rel=1e-12)
+
+
 def test_two_runs_write_the_same_bytes_however_many_processes(
     trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,16 +154,28 @@ def test_two_runs_write_the_same_bytes_however_many_processes(
     assert written[0] == written[1]
 
 
-@pytest.mark.parametrize("samples", [451, 420, 421])  # the second ends where a fit is due
-def test_cutting_the_file_changes_no_forecast_before(trace: Path, tmp_path: Path, samples: int) -> None:
-    whole, part, cut = tmp_path / "whole.csv", tmp_path / "part.csv", tmp_path / "cut.csv"
+def issued(trace: Path, forecaster: str, *, train: int, samples: int = MINUTES) -> list[str]:
+    """The forecasts of the trace's first samples."""
+    cut, out = trace.parent / "cut.csv", trace.parent / "forecasts.csv"
     cut.write_text("".join(trace.read_text().splitlines(keepends=True)[: 1 + samples]))
-    arguments = ("--forecaster", "naive", "--refit-every", "1h", "--train-end", TRAIN_END, "--json", "--forecasts")
-    assert backtest(trace, *arguments, whole) == 0
-    assert backtest(cut, *arguments, part) == 0
-    lines = part.read_text().splitlines()
-    assert len(lines) == 1 + (samples - 359) * 12
-    assert whole.read_text().splitlines()[: len(lines)] == lines
+    end = START + 60 * (train - 1)
+    arguments = ("--forecaster", forecaster, "--refit-every", "50m", "--train-end", end, "--horizon", "1m,20m")
+    assert backtest(cut, *arguments, "--json", "--forecasts", out) == 0
+    return out.read_text().splitlines()[1:]
+
+
+@pytest.mark.parametrize("samples", [400, 450, 451])  # the second ends where a fit is due
+def test_cutting_the_file_changes_no_forecast_before(trace: Path, samples: int) -> None:
+    whole, cut = (issued(trace, "naive", train=350, samples=kept) for kept in (MINUTES, samples))
+    assert len(cut) == (samples - 349) * 8
+    assert whole[: len(cut)] == cut
+
+
+@pytest.mark.parametrize("forecaster", forecasting.registry.default_registry().names())
+def test_no_forecaster_looks_ahead(trace: Path, forecaster: str) -> None:
+    whole, cut = (issued(trace, forecaster, train=500, samples=kept) for kept in (MINUTES, 550))
+    assert len(cut) == 51 * 8
+    assert whole[: len(cut)] == cut
 
 
 def test_people_get_a_table_with_naive_beside(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
