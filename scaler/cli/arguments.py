@@ -13,7 +13,7 @@ from scaler.times import TIME_FORMS, parse_time
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["add_config_argument", "duration_argument", "listed", "moment", "typed"]
+__all__ = ["add_config_argument", "duration_argument", "listed", "moment", "output_file", "typed"]
 
 T = TypeVar("T")
 
@@ -46,6 +46,18 @@ def moment(value: str) -> float:
         return parse_time(value)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{quoted(value)}: it must be {TIME_FORMS}") from error
+
+
+def output_file(value: str) -> Path:
+    """Reads the name of a file to write: that it cannot be is told before minutes of work, not after."""
+    path = Path(value)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{quoted(value)}: it is a folder; it must be a file")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{quoted(value)}: there is no folder {quoted(str(path.parent))}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{quoted(value)}: it may not be written by this user")
+    return path
 
 
 def add_config_argument(parser: argparse.ArgumentParser) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forecasting.errors import ForecastError
 from forecasting.registry import default_registry
-from scaler.cli.arguments import listed, moment, typed
+from scaler.cli.arguments import listed, moment, output_file, typed
 from scaler.cli.history import add_history_arguments, read_history
 from scaler.cli.pool import cores
 from scaler.cli.split import add_split_arguments, train_end_of
@@ -104,8 +103,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add = parser.add_argument_group("output").add_argument
     add("--json", action="store_true", help="print the figures for machines")
-    add("--forecasts", type=Path, metavar="OUT.csv", help="write every forecast: a line per origin, horizon and level")
-    add("--html", type=Path, metavar="OUT.html", help="write a page about it")
+    add(
+        "--forecasts",
+        type=output_file,
+        metavar="OUT.csv",
+        help="write every forecast: a line per origin, horizon and level",
+    )
+    add("--html", type=output_file, metavar="OUT.html", help="write a page about it")
     add("--stretch", type=moment, metavar="TIME", help="what the page shows close up (default: the highest load)")
     add(
         "--jobs",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forecasting.registry import default_registry
-from scaler.cli.arguments import listed, typed
+from scaler.cli.arguments import listed, output_file, typed
 from scaler.cli.history import add_history_arguments, read_history
 from scaler.cli.pool import cores
 from scaler.cli.split import add_split_arguments, train_end_of
@@ -140,8 +140,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add = parser.add_argument_group("output").add_argument
     add("--json", action="store_true", help="print the figures for machines")
-    add("--decisions", type=Path, metavar="OUT.csv", help="write a line for each HPA sync")
-    add("--html", type=Path, metavar="OUT.html", help="write a page about it; runs a sweep")
+    add("--decisions", type=output_file, metavar="OUT.csv", help="write a line for each HPA sync")
+    add("--html", type=output_file, metavar="OUT.html", help="write a page about it; runs a sweep")
     add(
         "--jobs",
         type=typed(integer(minimum=1, maximum=1024)),

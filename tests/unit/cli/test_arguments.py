@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
+from typing import TYPE_CHECKING
 
 import pytest
 
-from scaler.cli.arguments import duration_argument, listed, moment, typed
+from scaler.cli.arguments import duration_argument, listed, moment, output_file, typed
 from scaler.kinds import integer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_values_are_read_as_everywhere() -> None:
@@ -40,3 +45,21 @@ def test_a_text_that_is_no_moment(text: str) -> None:
     assert str(refused.value) == (
         f'"{text}": it must be epoch seconds or ISO 8601, such as 1767225600 or 2026-01-01T00:00:00Z'
     )
+
+
+def test_a_file_to_write_is_looked_at_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "page.html"
+    assert output_file(str(path)) == path
+    assert not path.exists()
+    with pytest.raises(argparse.ArgumentTypeError) as raised:
+        output_file(str(tmp_path))
+    assert str(raised.value) == f'"{tmp_path}": it is a folder; it must be a file'
+    with pytest.raises(argparse.ArgumentTypeError) as raised:
+        output_file(f"{tmp_path}/pages/page.html")
+    assert str(raised.value) == f'"{tmp_path}/pages/page.html": there is no folder "{tmp_path}/pages"'
+    monkeypatch.setattr("os.access", lambda asked, mode: (asked, mode) != (tmp_path, os.W_OK))  # root may do anything
+    with pytest.raises(argparse.ArgumentTypeError) as raised:
+        output_file(str(path))
+    assert str(raised.value) == f'"{path}": it may not be written by this user'
+    path.touch()
+    assert output_file(str(path)) == path
