@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,7 +11,7 @@ import numpy as np
 
 from forecasting.series import TimeSeries
 from scaler.decision.events import base
-from scaler.events import occurrences
+from scaler.events import occurrences, shortest_gap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from scaler.events import Event
     from scaler.trigger import TriggerConfig
 
-__all__ = ["Agenda", "agenda_of", "without_events"]
+__all__ = ["Agenda", "agenda_of", "masked", "without_events"]
 
 _EXPANDED = 3600.0  # seconds beyond what is needed, so that cron expressions are seldom looked at
 _NEXT = 4  # occurrences of one event in a snapshot: the next ones are in the next snapshots
+_LEFT_OUT = 2000  # past occurrences of one event that are left out of training: of a daily one, five years
 _LOOKBACK = 10  # samples before an event among which a known one is looked for
 
 
@@ -33,8 +35,11 @@ class Agenda:
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
         self._events = tuple(events)
+        self._gaps = [(shortest_gap(event.cron) if event.cron else None) or inf for event in self._events]
         self._found: list[list[Occurrence]] = []
         self._since = self._until = 0.0
+        self._past: set[tuple[float, float]] = set()  # (start, end)
+        self._past_since = self._past_until = 0.0
         self._bases: dict[Occurrence, tuple[int, float]] = {}  # the newest sample seen, the load without the event
 
     def ahead(self, history: History, *, now: float, until: float) -> tuple[Occurrence, ...]:
@@ -51,8 +56,20 @@ class Agenda:
         return tuple(self._with_base(one, history) if one.start <= now and one.factor > 1.0 else one for one in near)
 
     def windows(self, *, since: float, until: float) -> list[tuple[float, float]]:
-        """(start, end) of all that take place in that span."""
-        return [(one.start, one.end) for event in self._events for one in occurrences(event, since=since, until=until)]
+        """(start, end) of all that take place in that span; of each event the newest 2,000."""
+        if not self._events:
+            return []
+        if not self._past_since <= since <= self._past_until:
+            self._past, self._past_since, self._past_until = set(), since, since
+        if until > self._past_until:
+            for event, gap in zip(self._events, self._gaps, strict=True):
+                seen_from = max(self._past_until, until - _LEFT_OUT * gap)
+                self._past |= {(one.start, one.end) for one in occurrences(event, since=seen_from, until=until)}
+            self._past_until = until
+            most = _LEFT_OUT * len(self._events)
+            if len(self._past) > 2 * most:
+                self._past = set(sorted(self._past)[-most:])
+        return [(start, end) for start, end in self._past if end > since and start < until]
 
     def _expand(self, since: float, until: float) -> None:
         self._since, self._until = since, until
@@ -92,10 +109,17 @@ def agenda_of(config: TriggerConfig, rules: Iterable[EventRule] = ()) -> Agenda:
 
 
 def without_events(series: TimeSeries, agendas: Iterable[Agenda], *, finished: bool = False) -> TimeSeries:
-    """The series with NaN where an event took place: what is announced is not to be learned as well.
+    """The series as models shall learn it: what is announced is not to be learned as well.
 
-    If that would leave less than half of the known samples, the series stays as it is: events that common are what
-    the load is like.
+    If `masked` would leave less than half of the known samples, the series stays as it is: events that common are
+    what the load is like. Arguments as there.
+    """
+    left = masked(series, agendas, finished=finished)
+    return series if 2 * left.known < series.known else left
+
+
+def masked(series: TimeSeries, agendas: Iterable[Agenda], *, finished: bool = False) -> TimeSeries:
+    """The series with NaN where an event took place.
 
     Args:
         series: A past.
@@ -104,11 +128,10 @@ def without_events(series: TimeSeries, agendas: Iterable[Agenda], *, finished: b
     """
     if not len(series):
         return series
-    until = series.end + 1.0
     windows = {
         window
         for agenda in agendas
-        for window in agenda.windows(since=series.start - series.step, until=until)
+        for window in agenda.windows(since=series.start - series.step, until=series.end + 1.0)
         if not (finished and window[1] + series.step > series.end)
     }
     if not windows:
@@ -119,6 +142,4 @@ def without_events(series: TimeSeries, agendas: Iterable[Agenda], *, finished: b
         # a sample tells of the step that ends with it
         first, after = np.searchsorted(times, start, side="right"), np.searchsorted(times, end + series.step)
         values[first:after] = np.nan
-    if 2 * np.count_nonzero(~np.isnan(values)) < series.known:
-        return series
     return TimeSeries(series.start, series.step, values)

@@ -87,7 +87,7 @@ def occurrences(event: Event, *, since: float, until: float, time_zone: str = "U
         found = CronSim(event.cron, datetime.fromtimestamp(since - event.duration, zone))
         starts = (moment.timestamp() for moment in found)
     # the second condition also meets what cronsim gives for a beginning in autumn's second double hour
-    begun = (start for start in takewhile(until.__gt__, starts) if start + event.duration > since)
+    begun = (start for start in takewhile(lambda start: start < until, starts) if start + event.duration > since)
     return (_occurrence(event, start, zone) for start in begun)
 
 

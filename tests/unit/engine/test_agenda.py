@@ -10,7 +10,7 @@ import pytest
 
 from forecasting.series import TimeSeries
 from scaler.decision import DecisionPolicy, Source, decide
-from scaler.engine.agenda import Agenda, agenda_of, without_events
+from scaler.engine.agenda import Agenda, agenda_of, masked, without_events
 from scaler.engine.history import History
 from scaler.event_settings import EventRule
 from scaler.events import Event
@@ -123,6 +123,34 @@ class TestWithoutEvents:
         past = TimeSeries(START, 60, np.arange(20.0))
         always = Agenda([Event(name="always", cron="*/5 * * * *", duration=240.0, factor=2.0)])
         assert without_events(past, [always]) is past
+        assert masked(past, [always]).known == 4
+
+    def test_what_was_found_before_is_not_looked_for_again_and_the_same_is_found(self) -> None:
+        often = Event(name="often", cron="*/10 * * * *", duration=60.0, factor=2.0)
+        agenda = Agenda([often, event(START + 4000.0, name="once")])
+
+        def both(since: float, until: float) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+            fresh = Agenda([often, event(START + 4000.0, name="once")])
+            return sorted(agenda.windows(since=since, until=until)), sorted(fresh.windows(since=since, until=until))
+
+        for since, until in ((0, 3630), (1200, 4020), (600, 4020), (1230, 5000), (-600, 5000), (9000, 9600), (0, 9600)):
+            kept, fresh = both(START + since, START + until)
+            assert kept == fresh
+            assert kept
+
+    def test_of_a_frequent_event_the_newest_are_left_out(self) -> None:
+        often = Event(name="often", cron="*/2 * * * *", duration=60.0, factor=2.0)
+        windows = Agenda([often]).windows(since=START - 400 * 86_400, until=START)
+        assert len(windows) == 2000
+        assert max(start for start, _ in windows) == START - 120
+
+    def test_what_is_remembered_of_the_past_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("scaler.engine.agenda._LEFT_OUT", 5)
+        agenda = Agenda([Event(name="often", cron="*/2 * * * *", duration=60.0, factor=2.0)])
+        for n in range(1, 60):
+            found = agenda.windows(since=START, until=START + 120.0 * n)
+            assert min(n, 5) <= len(found) <= 11
+            assert max(start for start, _ in found) == START + 120.0 * (n - 1)
 
     def test_nothing_to_leave_out(self) -> None:
         past = TimeSeries(START, 60, np.arange(20.0))
@@ -143,8 +171,8 @@ def test_a_triggers_agenda_has_its_own_events_and_those_of_the_settings() -> Non
     shared = event(datetime(2026, 11, 27, 6, tzinfo=UTC).timestamp(), name="shared")
     rules = [EventRule(event=shared), EventRule(event=event(0.0, name="other"), namespaces=("media",))]
     since = datetime(2026, 11, 27, tzinfo=UTC).timestamp()
-    hours = [(start - since) / 3600 for start, _ in agenda_of(config, rules).windows(since=since, until=since + 86400)]
-    assert hours == [13.0, 8.0, 6.0]
+    windows = agenda_of(config, rules).windows(since=since, until=since + 86400)
+    assert sorted((start - since) / 3600 for start, _ in windows) == [6.0, 8.0, 13.0]
 
 
 async def test_a_launch_from_the_metadata_to_the_decision_and_out_of_training(
