@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from scaler.decision.gate import GateRule, GateState, Recent, issue, judge, update
+from scaler.engine.agenda import masked
 from scaler.engine.outlook import level_row
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Gating:
         for trigger in series.triggers.values():
             before, rule = trigger.gate, _rule(trigger)
             issued = self._issued(series, trigger, highest)
-            trigger.gate = update(before, rule, _recent(series, before, issued), issued)
+            trigger.gate = update(before, rule, _recent(series, trigger, issued), issued)
             trigger.judgement = judge(trigger.gate, rule)
             if _worth_keeping(before, trigger.gate):
                 self._persistence.add_snapshot(_PREFIX + trigger.config.key.id, msgspec.msgpack.encode(trigger.gate))
@@ -88,10 +89,11 @@ def _rule(trigger: TriggerState) -> GateRule:
     return GateRule(quantile=trigger.config.effective_quantile)
 
 
-def _recent(series: SeriesState, state: GateState, issued: Issued | None) -> Recent:
-    """The samples since the oldest forecast that is still open."""
-    since = min((one.origin for one in (*state.open[:1], issued) if one is not None), default=series.history.end)
-    past = series.history.last((series.history.end - since) // series.step + 1)
+def _recent(series: SeriesState, trigger: TriggerState, issued: Issued | None) -> Recent:
+    """The samples since the oldest forecast that is still open; announced events are no fault of a forecast's."""
+    still_open = (*trigger.gate.open[:1], issued)
+    since = min((one.origin for one in still_open if one is not None), default=series.history.end)
+    past = masked(series.history.last((series.history.end - since) // series.step + 1), [trigger.agenda])
     return Recent(past.end, past.step, past.values.tolist())
 
 

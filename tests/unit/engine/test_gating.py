@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from scaler.decision import decide
@@ -117,3 +118,23 @@ async def test_a_gap_in_the_source_is_no_evidence(bench: Workbench, start: int) 
     gate: GateState = series.triggers[trigger].gate
     assert start + HOUR not in [hour.start for hour in gate.hours]
     assert sum(hour.resolved for hour in gate.hours) > 20
+
+
+async def test_an_announced_event_is_no_evidence(bench: Workbench, start: int) -> None:
+    begun = start + HOUR
+
+    def load(time: float) -> float:
+        return 20.0 if begun < time <= begun + 6 * HOUR else 100.0  # at a fifth: far below every forecast
+
+    bench.source.load = load
+    stated = f"maintenance: at {datetime.fromtimestamp(begun, UTC).isoformat()} for 6h floor 10"
+    blamed, excused = bench.register("blamed", **TRIGGER), bench.register("excused", events=stated, **TRIGGER)
+    await bench.engine.settle()
+    bench.engine.called([blamed, excused])
+    for quarter in range(20):
+        await bench.at(start + 900.0 * quarter)
+        bench.engine.called([blamed, excused])
+    (series,) = bench.engine.series
+    during = [hour.start for hour in series.triggers[excused].gate.hours if hour.start > begun]
+    assert during == []
+    assert len([hour for hour in series.triggers[blamed].gate.hours if hour.start > begun]) >= 3
