@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from scaler.cli.main import COMMANDS, command_parser, main_parser
 from scaler.cli.parser import PAGE_WIDTH
 from scaler.event_settings import EVENT_SCHEMA
+from scaler.forecaster_page import forecasters_page
 from scaler.settings import PREFIX
 from scaler.settings import SCHEMA as SETTINGS
 from scaler.source_settings import SOURCE_SCHEMA
@@ -116,6 +117,7 @@ def pages() -> dict[str, str]:
         "docs/reference/trigger-metadata.md": _trigger_page(),
         "docs/reference/settings.md": _settings_page(),
         "docs/reference/metrics.md": reference_page(_GENERATED),
+        "docs/reference/forecasters.md": forecasters_page(_GENERATED),
         "docs/reference/cli.md": _cli_page(),
         "deploy/foresail.example.toml": _example(),
     }

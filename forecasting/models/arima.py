@@ -6,7 +6,7 @@ seconds. Of a few orders, the one that forecasts best over several horizons in t
 
 Sources: Hyndman and Athanasopoulos, "Forecasting: principles and practice", 3rd ed., 2021, section 10.5; Hannan and
 Rissanen, "Recursive estimation of mixed autoregressive-moving average order", Biometrika 69, 1982. History: 480 known
-samples; two cycles before a season counts. Cost: a quarter of a second to fit 10,080 points, two to five seconds with
+samples; two cycles before a season counts. Cost: half a second to fit 10,080 points, two to five seconds with
 estimator=exact, which starts there and goes on to maximum likelihood.
 """
 

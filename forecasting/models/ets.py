@@ -8,7 +8,7 @@ Sources: Gardner, "Exponential smoothing: the state of the art II", Internationa
 Hyndman, Koehler, Ord and Snyder, "Forecasting with exponential smoothing", 2008, for the error-correction form. The
 smoothing parameters are those of a grid that forecast best over several horizons in training, which serves
 forecasts at these horizons better than likelihood, a one-step criterion. History: 240 known samples; two
-cycles before a season counts. Cost: a fifth of a second to fit 10,080 points, about a second with
+cycles before a season counts. Cost: a quarter of a second to fit 10,080 points, about a second with
 estimator=exact, which takes the parameters of maximum likelihood instead.
 """
 

@@ -10,7 +10,7 @@ several horizons in training.
 Sources: Assimakopoulos and Nikolopoulos, "The theta model", International Journal of Forecasting 16, 2000; Hyndman and
 Billah, "Unmasking the theta method", the same 19, 2003; Fiorucci, Pellegrini, Louzada, Petropoulos and Koehler, "Models
 for optimising the theta method and their relationship to state space models", the same 32, 2016. History: 240 known
-samples; two cycles before a season counts. Cost: a fifth of a second to fit 10,080 points.
+samples; two cycles before a season counts. Cost: a quarter of a second to fit 10,080 points.
 """
 
 from __future__ import annotations

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from forecasting.registry import BUILT_IN
 from scaler.reference import main, pages
 from scaler.settings import SCHEMA, Settings, load_settings
 from scaler.source_settings import SOURCE_SCHEMA
@@ -29,6 +31,15 @@ def test_every_parameter_is_on_its_page() -> None:
         assert all(f"or `{alias}`" in page for alias in p.aliases)
     page = pages()["docs/reference/settings.md"]
     assert all(f"| `{p.name}` |" in page for p in (*SCHEMA.parameters, *SOURCE_SCHEMA.parameters))
+
+
+def test_every_forecaster_and_its_parameters_are_on_their_page() -> None:
+    page = pages()["docs/reference/forecasters.md"]
+    for factory in BUILT_IN:
+        section = page.partition(f"\n## {factory.name}\n")[2].partition("\n## ")[0]
+        assert section
+        for field in dataclasses.fields(factory):  # type: ignore[arg-type]  # the registry takes nothing else
+            assert f"| `{field.name}` |" in section
 
 
 def test_the_example_is_valid_and_all_defaults() -> None:
