@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scaler.cli.backtest.results import relative
 from scaler.kinds import HOUR
 
 if TYPE_CHECKING:
@@ -109,9 +110,8 @@ class Content:
         return min(self.plan.levels, key=lambda level: abs(level - _USUAL_LEVEL))
 
     def gain(self, horizon: int) -> float:
-        """The pinball loss of the peak, divided by the reference's; NaN where that has none."""
-        other = self.reference.peak_scores[horizon].pinball[self.level]
-        return self.results.peak_scores[horizon].pinball[self.level] / other if other else math.nan
+        """The pinball loss of the peak, divided by the reference's; NaN where nothing could be judged."""
+        return relative(self.results.peak_scores[horizon], self.reference.peak_scores[horizon], self.level)
 
     def worst(self) -> Miss | None:
         """The promise that was missed the most; None if nothing could be judged."""

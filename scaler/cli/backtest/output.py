@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from scaler.cli.backtest.results import relative
 from scaler.kinds import show_duration, show_number
 from scaler.times import iso
 from scaler.words import duration, number, plural
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from scaler.cli.backtest.arguments import Plan
     from scaler.cli.backtest.results import Results
 
-__all__ = ["percent", "print_json", "print_table", "ratio", "says_of_fits", "write_forecasts"]
+__all__ = ["loss", "percent", "print_json", "print_table", "ratio", "says_of_fits", "write_forecasts"]
 
 _NOTABLE = 0.02  # of coverage: what a table marks
 _FIGURES = ("loss", "/naive", "cover")
@@ -111,23 +112,24 @@ def print_table(plan: Plan, results: Results, reference: Results) -> None:
 
 
 def _cells(one: Score, other: Score, level: float) -> tuple[Text, Text, Text]:
-    relative = _divided(one.pinball[level], other.pinball[level])
-    beside = Text(ratio(relative), style="green" if relative < 0.995 else "red" if relative > 1.005 else "")
+    part = relative(one, other, level)
+    beside = Text(ratio(part), style="green" if part < 0.995 else "red" if part > 1.005 else "")
     covered = one.coverage[level]
     far = abs(covered - level) > _NOTABLE
-    return Text(_shown(one.pinball[level])), beside, Text(percent(covered), style="yellow" if far else "")
+    return Text(loss(one.pinball[level])), beside, Text(percent(covered), style="yellow" if far else "")
 
 
-def _divided(one: float, other: float) -> float:
-    return one / other if other else math.nan
-
-
-def _shown(value: float) -> str:
-    return number(value) if math.isfinite(value) else "-"
+def loss(value: float) -> str:
+    """Three significant digits, so that a table fits a terminal; a dash where there is none."""
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.3g}" if abs(value) < 1e3 else number(value)
 
 
 def ratio(value: float) -> str:
     """Two decimals; a dash where there is none."""
+    if math.isinf(value):
+        return "∞"
     return f"{value:.2f}" if math.isfinite(value) else "-"
 
 

@@ -10,13 +10,13 @@ import numpy as np
 
 from scaler import __version__
 from scaler.cli.backtest.charts import fan_chart, hours_chart, opacities, peak_chart
-from scaler.cli.backtest.output import percent, ratio
+from scaler.cli.backtest.output import loss, percent, ratio
+from scaler.cli.backtest.results import relative
 from scaler.cli.backtest.words import summary
 from scaler.kinds import show_duration, show_number
 from scaler.report.charts import CURVE_CLASSES, calibration_chart
 from scaler.report.document import document, figure, key, table
 from scaler.times import iso
-from scaler.words import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,8 +78,7 @@ def _figures(content: Content) -> str:
 
 
 def _cells(one: Score, other: Score, level: float) -> tuple[str, str, str]:
-    own, naive = one.pinball[level], other.pinball[level]
-    return "-" if np.isnan(own) else number(own), ratio(own / naive if naive else np.nan), percent(one.coverage[level])
+    return loss(one.pinball[level]), ratio(relative(one, other, level)), percent(one.coverage[level])
 
 
 def _fans(content: Content) -> str:

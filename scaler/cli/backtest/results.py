@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from scaler.cli.backtest.arguments import Plan
     from scaler.cli.backtest.jobs import Part
 
-__all__ = ["Outcomes", "Results", "gathered"]
+__all__ = ["Outcomes", "Results", "gathered", "relative"]
 
 _CHUNK = 8_000_000  # numbers looked at together
 
@@ -94,6 +95,14 @@ class Results:
     def median(self) -> int:
         """Where the median is among the levels."""
         return self.levels.index(0.5)
+
+
+def relative(one: Score, other: Score, level: float) -> float:
+    """A pinball loss divided by another's: 1 where neither has any, infinite where only the other has none."""
+    loss, reference = one.pinball[level], other.pinball[level]
+    if reference:
+        return loss / reference
+    return math.inf if loss else 1.0
 
 
 def gathered(

@@ -32,6 +32,8 @@ def _lead(content: Content) -> str:
         return f"{opening}are what every other forecaster has to beat: they repeat the last value."
     if math.isnan(gain):
         return f"{opening}cannot be compared with repeating the last value: nothing came that could be judged."
+    if math.isinf(gain):
+        return f"{opening}are worse than repeating the last value (naive), which is never wrong here."
     if gain < 1 - _EVEN:
         return f"{opening}are {1 - gain:.0%} better than repeating the last value (naive), by pinball loss."
     if gain <= 1 + _EVEN:

@@ -90,6 +90,20 @@ def test_the_verdict_is_told_whichever_way_it_falls(content: Content, loss: floa
 
 
 @pytest.mark.parametrize(
+    ("loss", "says", "shown"),
+    [
+        (0.0, "are no better than repeating the last value (naive), by pinball loss: nothing is to be gained.", "1.00"),
+        (0.1, "are worse than repeating the last value (naive), which is never wrong here.", "∞"),
+    ],
+)
+def test_a_load_that_repeating_the_last_value_gets_right(content: Content, loss: float, says: str, shown: str) -> None:
+    results, naive = results_of(content.plan, loss=loss), results_of(content.plan, loss=0.0, forecaster="naive")
+    judged = replace(content, results=results, reference=naive)
+    assert summary(judged)[0].endswith(says)
+    assert f"<td>{shown}</td>" in page(judged)
+
+
+@pytest.mark.parametrize(
     ("kept", "says"),
     [
         (0.915, "The quantiles keep their promise: at the worst, 91.5% instead of 90% for the peak within 5m."),
