@@ -33,9 +33,10 @@ def forecasters_page(generated: str) -> str:
     for factory in BUILT_IN:
         registry.register(factory)
     parts = [f"<!-- {generated} -->\n", _HEAD]
-    for factory in sorted(BUILT_IN, key=lambda factory: factory.name):
-        parts.append(f"## {factory.name}\n\n{inspect.cleandoc(sys.modules[factory.__module__].__doc__ or '')}\n")
-        parameters = registry.parameters(factory.name)
+    for name in registry.names():
+        factory = type(registry.create(name))
+        parts.append(f"## {name}\n\n{inspect.cleandoc(sys.modules[factory.__module__].__doc__ or '')}\n")
+        parameters = registry.parameters(name)
         if parameters:
             told = _described(factory)
             rows = "\n".join(f"| `{p.name}` | {p.kind} | {p.default} | {told[p.name]} |" for p in parameters)
