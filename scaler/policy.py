@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scaler.decision import DecisionPolicy
+from scaler.decision.lead_time import DEFAULT_LEAD_TIME
 
 if TYPE_CHECKING:
     from scaler.settings import Settings
@@ -13,12 +14,18 @@ if TYPE_CHECKING:
 __all__ = ["policy_of"]
 
 
-def policy_of(trigger: TriggerConfig, settings: Settings) -> DecisionPolicy:
-    """The policy by which the edge decides and the engine judges forecasts."""
+def policy_of(trigger: TriggerConfig, settings: Settings, *, lead_time: float | None = None) -> DecisionPolicy:
+    """The policy by which the edge decides and the engine judges forecasts.
+
+    Args:
+        trigger: What its user wants.
+        settings: The server's.
+        lead_time: The one in force, in seconds; None: as the trigger says, the default where it is to be measured.
+    """
     return DecisionPolicy(
         threshold=trigger.threshold,
         activation_threshold=trigger.activation_threshold,
-        lead_time=trigger.lead_time,
+        lead_time=lead_time or trigger.lead_time or DEFAULT_LEAD_TIME,
         asking_delay=settings.asking_delay,
         headroom=trigger.headroom,
         max_factor=trigger.max_factor,

@@ -81,6 +81,8 @@ def parts(one: Explanation) -> Iterator[tuple[str, str]]:
         yield "source error", one.source_error
     delays = duration(one.window - one.lead_time)
     yield "lead time", f"{duration(one.lead_time)} until a pod asked for now serves"
+    if one.lead_time_origin:
+        yield "lead time", one.lead_time_origin
     yield "lead time", f"{duration(one.window)} are looked ahead: with {delays} until KEDA and the HPA ask"
     yield "source", one.source
     yield "query", one.query

@@ -4,11 +4,88 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["ASKING_DELAY", "horizon", "window"]
+import msgspec
+
+from scaler.words import duration, plural
+
+__all__ = [
+    "ASKING_DELAY",
+    "DEFAULT_LEAD_TIME",
+    "LONGEST_MEASURED",
+    "SHORTEST_MEASURED",
+    "LeadTime",
+    "given",
+    "horizon",
+    "is_measured",
+    "measured",
+    "not_measured",
+    "window",
+]
 
 ASKING_DELAY = 45.0
 """Seconds between a load and the asking for its pods: a scrape (up to 30 s) and an HPA sync (up to 15 s). A cluster
 with other intervals says so in the setting `asking_delay`."""
+
+DEFAULT_LEAD_TIME = 180.0
+"""Seconds; what counts where none is given, or none could be measured."""
+
+SHORTEST_MEASURED = 15.0
+"""Seconds: a pod that is ready sooner still waits for its endpoints to be known and its caches to be warm."""
+
+LONGEST_MEASURED = 1800.0
+"""Seconds: pods that take longer wait for something that no forecast brings sooner."""
+
+
+_MEASURED = "measured: "
+
+
+class LeadTime(msgspec.Struct, frozen=True):
+    """How long a pod asked for now takes to serve, and where that figure comes from.
+
+    Attributes:
+        seconds: The figure in force.
+        origin: In words, for people.
+    """
+
+    seconds: float
+    origin: str = ""
+
+
+def given(seconds: float) -> LeadTime:
+    """As the trigger's metadata says."""
+    return LeadTime(seconds, "as leadTime says")
+
+
+def measured(seconds: float, *, quantile: float, pods: int, target: str, window: float) -> LeadTime:
+    """From start-up times that were seen, within bounds.
+
+    Args:
+        seconds: The quantile of the times from a pod's creation to its first being ready.
+        quantile: Its level.
+        pods: How many there were.
+        target: Name of the workload.
+        window: Seconds over which they were seen.
+    """
+    origin = (
+        f"{_MEASURED}{100.0 * quantile:.3g} % of the {plural(pods, 'pod')} that {target} started within the last "
+        f"{duration(window)} were ready after {duration(seconds)}"
+    )
+    bounded = min(max(seconds, SHORTEST_MEASURED), LONGEST_MEASURED)
+    if bounded != seconds:
+        origin += f"; taken as {duration(bounded)}, the {'least' if bounded > seconds else 'most'} that is believed"
+    return LeadTime(bounded, origin)
+
+
+def is_measured(origin: str) -> bool:
+    """Whether the figure with this origin was measured, now or before."""
+    return origin.startswith(_MEASURED)
+
+
+def not_measured(reason: str, last: LeadTime | None = None) -> LeadTime:
+    """The figure measured last, or the default, and why there is no new one."""
+    if last is not None:
+        return LeadTime(last.seconds, f"{last.origin.partition('; not measured anew')[0]}; not measured anew: {reason}")
+    return LeadTime(DEFAULT_LEAD_TIME, f"{duration(DEFAULT_LEAD_TIME)} by default, not measured: {reason}")
 
 
 def window(lead_time: float, asking_delay: float = ASKING_DELAY) -> float:

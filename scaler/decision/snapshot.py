@@ -60,6 +60,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         note: Why there is no outlook, or what was stepped down to, in words; "" if all is as it should be.
         error: The source's last error if the last attempt failed, in words; "" otherwise.
         warning: Something about the signal that the user should know; "" if nothing.
+        lead_time: Seconds that a pod asked for now takes to serve, as far as the engine knows; None: it has not said.
+        lead_time_origin: Where that figure comes from, in words.
         events: Announced events that take place now or soon, expanded far enough to outlive the snapshot.
     """
 
@@ -72,4 +74,6 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     error: str = ""
     warning: str = ""
+    lead_time: float | None = None
+    lead_time_origin: str = ""
     events: tuple[Occurrence, ...] = ()

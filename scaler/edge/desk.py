@@ -149,7 +149,9 @@ class TriggerDesk:
         if len(self._entries) >= self._settings.max_triggers:
             raise LimitReached.of_triggers(len(self._entries))
         entry = Entry(config=trigger, policy=policy_of(trigger, self._settings))
-        entry.snapshot = self._stored.pop(trigger.key.id, None)
+        stored = self._stored.pop(trigger.key.id, None)
+        if stored is not None:
+            entry.update(stored)
         self._entries[trigger.key.id] = entry
         self._register(entry)
         return entry

@@ -42,6 +42,8 @@ class Entry:
         if snapshot.observed is None and self.snapshot is not None and self.snapshot.observed is not None:
             before = self.snapshot
             snapshot = msgspec.structs.replace(snapshot, observed=before.observed, observed_at=before.observed_at)
+        if snapshot.lead_time is not None and snapshot.lead_time != self.policy.lead_time:
+            self.policy = msgspec.structs.replace(self.policy, lead_time=snapshot.lead_time)
         self.snapshot, self.refusal = snapshot, None
         self._wake()
 

@@ -20,6 +20,7 @@ from scaler.engine.gating import Gating, is_gate_record
 from scaler.engine.history import History
 from scaler.engine.messages import Evicted, Recalled, Refusal, Refused, Update
 from scaler.engine.outlook import snapshot
+from scaler.engine.start_up import StartUp
 from scaler.engine.state import SeriesState, TriggerState
 from scaler.engine.timetable import Timetable
 from scaler.errors import AddressRefused, InvalidTrigger, LimitReached, ValueUnknown
@@ -31,6 +32,7 @@ from scaler.trigger.signal import signal_warning
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from scaler.decision import DecisionPolicy
     from scaler.engine.meter import Meter
     from scaler.engine.modelling import Modelling
     from scaler.engine.persistence import Persistence
@@ -82,7 +84,8 @@ class Engine:
         self._refresh = refresh
         self._modelling = modelling
         self._persistence = persistence
-        self._gating = Gating(persistence=persistence, policy_of=lambda trigger: policy_of(trigger.config, settings))
+        self._gating = Gating(persistence=persistence, policy_of=self._policy)
+        self._start_up = StartUp(refresh=refresh, clock=clock)
         self._publish = publish
         self._clock = clock
         self._monotonic = monotonic
@@ -143,10 +146,13 @@ class Engine:
             self._start(("step" if reaches_back else "fit", series.id))
 
     def _warm(self, series: SeriesState, trigger_id: str) -> None:
-        """Until the source answers, the load is what the store last knew, with its age."""
+        """Until the source answers, load and lead time are what the store last knew."""
         stored = self._stored.pop(trigger_id, None)
-        if stored is not None and series.observed is None:
+        if stored is None:
+            return
+        if series.observed is None:
             series.observed, series.observed_at = stored.observed, stored.observed_at
+        series.triggers[trigger_id].recall_lead_time(stored.lead_time, stored.lead_time_origin)
 
     def _open_series(self, config: TriggerConfig) -> SeriesState:
         spec = config.resolve(self._settings.sources)
@@ -260,6 +266,8 @@ class Engine:
         elif kind == "step":
             await self._step(series)
             self._schedule_step(series)
+        elif kind == "lead-time":
+            await self._measure(series)
         elif kind == "fit":
             await self._modelling.fit_due(series)
             self._publish_series(series)
@@ -288,6 +296,18 @@ class Engine:
             self._publish_series(series)
         if self._modelling.fit_is_due(series):
             self._start(("fit", series.id))
+        if self._start_up.due(series):
+            self._start(("lead-time", series.id))
+
+    async def _measure(self, series: SeriesState) -> None:
+        """Measures the lead times that are due; a longer one needs a longer forecast."""
+        changed = [await self._start_up.measure(series, trigger) for trigger in self._start_up.due(series)]
+        if any(changed):
+            self._modelling.forecast(series)
+            self._publish_series(series)
+
+    def _policy(self, trigger: TriggerState) -> DecisionPolicy:
+        return policy_of(trigger.config, self._settings, lead_time=trigger.lead_time.seconds)
 
     def _schedule_observe(self, series: SeriesState) -> None:
         if self._series.get(series.id) is series:

@@ -28,7 +28,7 @@ def snapshot(series: SeriesState, trigger: TriggerState, *, now: float, settings
             outlook = _outlook(series, trigger, model, model.forecast, settings)
     if series.past_error:
         note = f"the past cannot be fetched: {series.past_error}"
-    ahead = window(trigger.config.lead_time, settings.asking_delay)
+    ahead = window(trigger.lead_time.seconds, settings.asking_delay)
     return Snapshot(
         trigger=trigger.config.key.id,
         series=series.id,
@@ -39,6 +39,8 @@ def snapshot(series: SeriesState, trigger: TriggerState, *, now: float, settings
         note=note,
         error=series.error,
         warning="; ".join(filter(None, (series.signal, series.warning))),
+        lead_time=trigger.lead_time.seconds,
+        lead_time_origin=trigger.lead_time.origin,
         # the edge decides by this snapshot until it is too old
         events=trigger.agenda.ahead(series.history, now=now, until=now + ahead + settings.observed_max_age),
     )
@@ -48,7 +50,7 @@ def _outlook(
     series: SeriesState, trigger: TriggerState, model: ModelState, forecast: Forecast, settings: Settings
 ) -> Outlook:
     quantile = trigger.config.effective_quantile
-    ahead = window(trigger.config.lead_time, settings.asking_delay)
+    ahead = window(trigger.lead_time.seconds, settings.asking_delay)
     steps = horizon(window=ahead, step=forecast.step, forecast_max_age=settings.forecast_max_age)
     steps = min(steps, forecast.horizon)
     within = min(horizon(window=ahead, step=forecast.step, forecast_max_age=0.0), steps)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scaler.engine.meter import Meter
     from scaler.engine.persistence import Persistence
     from scaler.engine.state import SeriesState
+    from scaler.sources.base import Sample
 
 __all__ = ["Refresh"]
 
@@ -69,6 +70,17 @@ class Refresh:
         series.observed, series.observed_at = sample.value, sample.time
         series.error, series.warning = "", sample.warning
         return healed
+
+    async def ask(self, series: SeriesState, query: str) -> Sample:
+        """Another query to the source of the series. Raises what the source does."""
+        try:
+            async with self._place(series):
+                sample = await series.source.instant(query)
+        except ForesailError as error:
+            self._meter.source_asked("instant", error, series=series.id)
+            raise
+        self._meter.source_asked("instant", None, series=series.id)
+        return sample
 
     async def recall(self, series: SeriesState) -> None:
         """The past that the store has kept."""

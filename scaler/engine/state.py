@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from scaler.decision import horizon, window
 from scaler.decision.gate import GateState, Judgement
+from scaler.decision.lead_time import LeadTime, given, is_measured, not_measured
 from scaler.engine.agenda import Agenda
 
 if TYPE_CHECKING:
@@ -34,6 +35,18 @@ class TriggerState:
     agenda: Agenda = field(default_factory=Agenda)  # its announced events
     gate: GateState = field(default_factory=GateState)  # how its forecasts have done
     judgement: Judgement = field(default_factory=Judgement)  # what that comes to
+    lead_time: LeadTime = field(init=False)  # the one in force
+    lead_time_measured: LeadTime | None = None  # the last one that was measured
+    measure_at: float = 0.0  # epoch seconds; only if it is measured
+
+    def __post_init__(self) -> None:
+        seconds = self.config.lead_time
+        self.lead_time = given(seconds) if seconds is not None else not_measured("that is under way")
+
+    def recall_lead_time(self, seconds: float | None, origin: str) -> None:
+        """What was measured before a restart stands until it is measured anew."""
+        if self.config.lead_time is None and seconds is not None and is_measured(origin):
+            self.lead_time = self.lead_time_measured = LeadTime(seconds, origin)
 
     @property
     def model_key(self) -> ModelKey:
@@ -91,7 +104,7 @@ class SeriesState:
 
     def horizon(self, key: ModelKey, *, asking_delay: float, forecast_max_age: float) -> int:
         """Steps that the model must forecast for the triggers that use it."""
-        windows = [window(t.config.lead_time, asking_delay) for t in self.triggers.values() if t.model_key == key]
+        windows = [window(t.lead_time.seconds, asking_delay) for t in self.triggers.values() if t.model_key == key]
         return horizon(window=max(windows, default=0.0), step=self.step, forecast_max_age=forecast_max_age)
 
     def levels(self, key: ModelKey) -> tuple[float, ...]:

@@ -49,6 +49,8 @@ class TriggerReading(Protocol):
     def gain(self) -> float | None: ...  # noqa: D102  # of the gate
     @property
     def coverage(self) -> float | None: ...  # noqa: D102
+    @property
+    def lead_time(self) -> float | None: ...  # noqa: D102  # seconds
 
 
 class _StatusCode(Protocol):
@@ -164,6 +166,7 @@ class _TriggerCollector:
                 (metrics.GATE_TRUSTED, reading.trusted),
                 (metrics.GATE_GAIN, reading.gain),
                 (metrics.GATE_COVERAGE, reading.coverage),
+                (metrics.LEAD_TIME, reading.lead_time),
                 (metrics.ACTIVE, reading.active),
             ):
                 if value is not None:
@@ -185,5 +188,6 @@ _OF_TRIGGERS = (
     metrics.GATE_TRUSTED,
     metrics.GATE_GAIN,
     metrics.GATE_COVERAGE,
+    metrics.LEAD_TIME,
     metrics.ACTIVE,
 )

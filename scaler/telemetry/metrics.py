@@ -80,6 +80,9 @@ GATE_COVERAGE = Metric(
     "Part of the recent peaks at or below their forecast; the trigger's quantile is what is promised. Absent likewise.",
     _TRIGGER,
 )
+LEAD_TIME = Metric(
+    "foresail_lead_time_seconds", "gauge", "How long a pod asked for now takes to serve: given, or measured.", _TRIGGER
+)
 ACTIVE = Metric("foresail_active", "gauge", "What IsActive answers now; absent while it is an error.", _TRIGGER)
 TRIGGERS = Metric("foresail_triggers", "gauge", "Triggers in use.")
 BUILD_INFO = Metric("foresail_build_info", "gauge", "Always 1; the version is in the labels.", ("version", "python"))
@@ -105,6 +108,7 @@ EDGE = (
     GATE_TRUSTED,
     GATE_GAIN,
     GATE_COVERAGE,
+    LEAD_TIME,
     ACTIVE,
     TRIGGERS,
     RPCS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scaler.kinds import DAY, HOUR, Kind, Unreadable, duration, matching
 
-__all__ = ["FORECASTER", "LEAD_TIME", "STEP"]
+__all__ = ["FORECASTER", "LEAD_TIME", "STEP", "WORKLOAD"]
 
 
 def _parse_step(value: str) -> int:
@@ -19,13 +19,18 @@ STEP: Kind[int] = Kind(says=_STEP_RANGE.says + " that divides a day", parse=_par
 _LEAD_RANGE = duration(minimum=1.0, maximum=6 * HOUR)
 
 
-def _parse_lead_time(value: str) -> float:
-    if value == "auto":
-        raise Unreadable("a measured lead time is not available in this version; give a duration such as 3m")
-    return _LEAD_RANGE.parse(value)
+def _parse_lead_time(value: str) -> float | None:
+    return None if value == "auto" else _LEAD_RANGE.parse(value)
 
 
-LEAD_TIME: Kind[float] = Kind(says=_LEAD_RANGE.says, parse=_parse_lead_time, show=_LEAD_RANGE.show)
+def _show_lead_time(value: float | None) -> str:
+    return "auto" if value is None else _LEAD_RANGE.show(value)
 
 
+LEAD_TIME: Kind[float | None] = Kind(says=_LEAD_RANGE.says + ", or auto", parse=_parse_lead_time, show=_show_lead_time)
+"""Seconds; None: measured."""
+
+WORKLOAD = matching(
+    r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", "the name of a Deployment or StatefulSet, as Kubernetes has it"
+)
 FORECASTER = matching(r"[a-z0-9][a-z0-9-]{0,63}", "the name of a forecaster, such as auto or seasonal-naive")

@@ -53,6 +53,7 @@ class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
         trusted: The gate's verdict; None without a forecast.
         gain: As in `GatePart`.
         coverage: As in `GatePart`.
+        lead_time: That a pod asked for now takes to serve.
     """
 
     namespace: str
@@ -70,6 +71,7 @@ class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
     trusted: bool | None
     gain: float | None = None
     coverage: float | None = None
+    lead_time: float | None = None
 
 
 class ObservedPart(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,6 +164,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         threshold: Load that one pod carries.
         activation_threshold: The workload is active above it.
         lead_time: That a pod asked for now takes to serve.
+        lead_time_origin: Where that figure comes from, in words; "" before the engine has said.
         window: That the decision looks ahead: the lead time and the time until KEDA and the HPA ask.
         served: What GetMetrics answers; None: an error.
         would_serve: What it would answer in active mode.
@@ -198,6 +201,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     note: str
     warning: str
     source_error: str
+    lead_time_origin: str = ""
 
 
 class TriggerBoard(Protocol):

@@ -88,6 +88,7 @@ def view(entry: Known, *, now: float) -> TriggerView:
         trusted=outlook.trusted if outlook else None,
         gain=outlook.gain if outlook else None,
         coverage=outlook.coverage if outlook else None,
+        lead_time=entry.policy.lead_time,
     )
 
 
@@ -106,7 +107,8 @@ def explanation(entry: Known, *, now: float) -> Explanation:
         mode=config.mode,
         threshold=config.threshold,
         activation_threshold=config.activation_threshold,
-        lead_time=config.lead_time,
+        lead_time=entry.policy.lead_time,
+        lead_time_origin=snapshot.lead_time_origin if snapshot else "",
         window=entry.policy.window,
         served=decision.value if decision else None,
         would_serve=decision.would_serve if decision else None,

@@ -55,7 +55,7 @@ def check_config(config: TriggerConfig) -> None:
     assert 0.001 <= config.threshold < math.inf
     assert math.isfinite(config.activation_threshold)
     assert 0.5 <= config.effective_quantile <= 0.999
-    assert 1 <= config.lead_time <= 6 * 3600
+    assert config.lead_time is None or 1 <= config.lead_time <= 6 * 3600
     assert 1 <= config.step <= 3600
     assert 86400 % config.step == 0
     assert 120 <= config.history_window / config.step <= 250_001

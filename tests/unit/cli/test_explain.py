@@ -206,6 +206,11 @@ def test_a_forecast_that_is_not_served() -> None:
     ]
 
 
+def test_where_the_lead_time_comes_from() -> None:
+    one = msgspec.structs.replace(FULL, lead_time_origin="as leadTime says")
+    assert of(one, "lead time")[1] == "as leadTime says"
+
+
 def test_an_event_that_sets_the_answer() -> None:
     event = EventPart(name="launch", factor=2.0, floor=800.0, until="18:00 UTC", asks=2000.0, used=True)
     assert of(msgspec.structs.replace(FULL, event=event), "event") == [

@@ -416,3 +416,19 @@ class TestChanges:
             bench.desk.peek(trigger)
         ((_, change),) = bench.desk.take_changes()
         assert (change.value, change.reason) == (None, str(caught.value))
+
+
+class TestLeadTime:
+    def test_the_one_in_force_is_the_engine_s(self, bench: Bench) -> None:
+        trigger = bench.trigger(leadTime="auto")
+        bench.recall(trigger, lead_time=42.0)  # of the store, before the first call
+        entry = bench.desk._open(trigger)
+        assert entry.policy.lead_time == 42.0
+        bench.update(trigger, lead_time=300.0)
+        assert entry.policy.window == 345.0
+        bench.update(trigger)  # of an engine that does not say
+        assert entry.policy.lead_time == 300.0
+
+    def test_until_it_is_measured_it_is_the_default(self, bench: Bench) -> None:
+        assert bench.desk._open(bench.trigger(leadTime="auto")).policy.lead_time == 180.0
+        assert bench.desk._open(bench.trigger("api", leadTime="2m")).policy.lead_time == 120.0

@@ -35,6 +35,7 @@ class Reading:
     trusted: bool | None = None
     gain: float | None = None
     coverage: float | None = None
+    lead_time: float | None = None
 
 
 KNOWN = Reading(
@@ -47,6 +48,7 @@ KNOWN = Reading(
     trusted=False,
     gain=-0.25,
     coverage=0.5,
+    lead_time=42.0,
 )
 UNKNOWN = Reading(name='odd "name"\n')
 
@@ -120,6 +122,7 @@ async def test_figures_are_those_told() -> None:
     assert value(page, "foresail_gate_trusted", **trigger) == 0.0
     assert value(page, "foresail_gate_gain_ratio", **trigger) == -0.25
     assert value(page, "foresail_gate_coverage_ratio", **trigger) == 0.5
+    assert value(page, "foresail_lead_time_seconds", **trigger) == 42.0
     assert value(page, "foresail_triggers") == 2.0
     assert value(page, "foresail_rpc_total", method="GetMetrics", code="OK") == 1.0
     assert value(page, "foresail_rpc_total", method="StreamIsActive", code="CANCELLED") == 1.0

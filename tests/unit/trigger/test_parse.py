@@ -69,6 +69,12 @@ def test_the_least_that_works_has_the_documented_defaults() -> None:
     )
 
 
+def test_a_lead_time_to_be_measured_is_that_of_the_scaled_object_s_namesake_unless_told() -> None:
+    config = read(leadTime="auto")
+    assert (config.lead_time, config.target) == (None, "checkout")
+    assert read(leadTime="auto", scaleTarget="checkout-web").target == "checkout-web"
+
+
 def test_everything_can_be_given() -> None:
     config = read(
         activationThreshold="-1",
@@ -227,8 +233,8 @@ def test_an_empty_value_counts_as_not_given() -> None:
         ),
         ({"leadTime": "7h"}, 'leadTime is "7h": it must be a duration from 1s to 6h'),
         (
-            {"leadTime": "auto"},
-            'leadTime is "auto": a measured lead time is not available in this version; give a duration such as 3m',
+            {"leadTime": "auto", "scaleTarget": "Web"},
+            'scaleTarget is "Web": it must be the name of a Deployment or StatefulSet, as Kubernetes has it',
         ),
         (
             {"leadTime": "3m", "predictHorizon": "3m"},

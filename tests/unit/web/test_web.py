@@ -183,6 +183,7 @@ async def test_triggers_are_listed_in_order(world: World, client: httpx.AsyncCli
         "trusted": True,
         "gain": 0.3,
         "coverage": 0.92,
+        "lead_time": 180.0,
     }
     assert (listed[0]["served"], listed[0]["active"], listed[0]["observed"], listed[0]["trusted"]) == (None,) * 4
 
@@ -211,6 +212,7 @@ async def test_an_explanation_has_every_part(world: World, client: httpx.AsyncCl
         "threshold": 100.0,
         "activation_threshold": 0.0,
         "lead_time": 180.0,
+        "lead_time_origin": "",
         "window": 225.0,
         "served": 1500.0,
         "would_serve": 1500.0,
