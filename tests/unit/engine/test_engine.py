@@ -22,6 +22,16 @@ async def settled(bench: Any) -> None:
     await bench.engine.settle()
 
 
+class TestRegistering:
+    async def test_a_trigger_registered_again_is_told_of_again(self, bench: Any) -> None:
+        trigger = bench.register()
+        await settled(bench)
+        bench.published.clear()
+        bench.register()  # by an edge that was started anew, say
+        assert bench.snapshot(trigger).outlook is not None
+        assert bench.engine.trigger_count == 1
+
+
 class TestFirstSight:
     async def test_the_load_comes_first_then_the_past_then_a_forecast(self, bench: Any) -> None:
         trigger = bench.register()
@@ -196,13 +206,13 @@ class TestStruggles:
             raise SourceUnreachable("no answer within 10s")
 
         bench.source.instant = bench.source.range = hang
-        for n in range(300):
+        for n in range(100):
             bench.register(query=f"q{n}")
         await settled(bench)
         await bench.at(start + 5 * MINUTE)
         assert most == 4
         assert len(bench.engine._refresh._places) == 0  # the bound of a source lives no longer than its requests
-        assert len(bench.engine._timetable._heap) <= 4 * 300
+        assert len(bench.engine._timetable._heap) <= 4 * 100
 
 
 class TestRefusals:
@@ -389,6 +399,42 @@ class TestEviction:
         assert bench.snapshot(two).observed_at > start + 5 * MINUTE
 
 
+class TestHousekeeping:
+    async def test_what_is_older_than_its_retention_is_forgotten(
+        self, make_workbench: Callable[..., Any], start: int
+    ) -> None:
+        bench = make_workbench(history_retention=float(2 * DAY), observe_interval=3600.0, idle_after=1e9)
+        trigger = bench.register(queryStep="1h", historyTimeWindow="7d")
+        await settled(bench)
+        bench.engine.housekeep()
+        await bench.at(start + 10)
+        (series,) = bench.engine.series
+        kept = await bench.persistence.history(series.id, step=3600, since=0)
+        assert len(kept) > 160
+        await bench.at(start + 2 * HOUR)
+        kept = await bench.persistence.history(series.id, step=3600, since=0)
+        assert 48 <= len(kept) < 48 + 62  # by whole blocks
+        assert bench.engine.trigger_count == 1
+        assert trigger
+
+    async def test_a_bug_in_the_housekeeping_is_no_end_of_it(self, bench: Any, start: int) -> None:
+        bench.register()
+        await settled(bench)
+        flush, calls = bench.persistence.flush, 0
+
+        async def buggy(*, now: float) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == 1:
+                raise KeyError("nobody foresaw this")
+            await flush(now=now)
+
+        bench.persistence.flush = buggy
+        bench.engine.housekeep()
+        await bench.at(start + 60)
+        assert calls > 1
+
+
 class TestClockSteps:
     async def test_a_clock_set_ahead_makes_nobody_idle(self, bench: Any, start: int) -> None:
         trigger = bench.register()
@@ -413,8 +459,11 @@ class TestClockSteps:
 
 
 class TestRefits:
-    async def test_a_refit_that_comes_to_nothing_is_tried_again_in_an_hour(self, bench: Any, start: int) -> None:
-        trigger = bench.register()
+    async def test_a_refit_that_comes_to_nothing_is_tried_again_in_an_hour(
+        self, make_workbench: Callable[..., Any], start: int
+    ) -> None:
+        bench = make_workbench(observe_interval=600.0)
+        trigger = bench.register(queryStep="10m")
         await settled(bench)
         requests = len(bench.fits.requests)
 

@@ -19,6 +19,7 @@ from forecasting.series import TimeSeries
 from scaler.engine.fits import FitLost, FitPool, Priority
 from scaler.engine.frames import encode_frame
 from scaler.engine.messages import FitRequest, Rung
+from tests.support.keda_edge import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -180,6 +181,30 @@ async def test_a_request_that_cannot_be_made_fails_alone(pool: FitPool) -> None:
 
     with pytest.raises(FitLost, match="a bug"):
         await pool.fit(broken, priority=Priority.NEW)
+    done = await pool.fit(lambda: request("naive"), priority=Priority.NEW)
+    assert done.rung == 0
+
+
+async def test_closing_ends_the_fit_under_way(faulty: Callable[..., FitPool]) -> None:
+    pool = faulty("time.sleep(3600)")
+    waiting = asyncio.create_task(pool.fit(lambda: request("auto", "ets"), priority=Priority.NEW))
+    await eventually(lambda: bool(children()))
+    workers = children()
+    await pool.close()
+    assert isinstance((await asyncio.gather(waiting, return_exceptions=True))[0], asyncio.CancelledError)
+    assert not workers & children()
+
+
+async def test_a_fit_cancelled_under_way_changes_nothing_for_the_next(pool: FitPool) -> None:
+    asked = asyncio.Event()
+
+    def told() -> FitRequest:
+        asked.set()
+        return request("naive")
+
+    first = asyncio.create_task(pool.fit(told, priority=Priority.NEW))
+    await asked.wait()
+    first.cancel()
     done = await pool.fit(lambda: request("naive"), priority=Priority.NEW)
     assert done.rung == 0
 
