@@ -109,14 +109,21 @@ def test_coverage_is_counted_where_the_level_is_not_corrected() -> None:
     level=st.floats(0.001, 0.999),
     rate=st.floats(0, 1),
     reach=st.floats(0, 5),
+    reach_down=st.floats(0, 5),
     memory=st.floats(1, 1e9),
     offset=st.floats(),
     seen=st.lists(st.tuples(st.floats(), st.floats(), st.integers(1, 100)), max_size=40),
 )
 def test_the_level_stays_within_reach_whatever_comes(
-    level: float, rate: float, reach: float, memory: float, offset: float, seen: list[tuple[float, float, int]]
+    level: float,
+    rate: float,
+    reach: float,
+    reach_down: float,
+    memory: float,
+    offset: float,
+    seen: list[tuple[float, float, int]],
 ) -> None:
-    rule = AdaptiveRule(level=level, rate=rate, reach=reach, memory=memory)
+    rule = AdaptiveRule(level=level, rate=rate, reach=reach, reach_down=reach_down, memory=memory)
     state = Adaptation(offset=offset)
     for i, (forecast, outcome, steps) in enumerate(seen):
         state = learned(state, rule, at=_START + 60 * i, forecast=forecast, outcome=outcome, steps=steps)
@@ -124,7 +131,8 @@ def test_the_level_stays_within_reach_whatever_comes(
     corrected = corrected_level(state, rule)
     assert 0.0 < corrected < 1.0
     # a level of 0 or 1 within rounding is kept from it by a millionth
-    assert abs(_logit(corrected) - _logit(level)) <= reach + 1e-6 or corrected in (1e-6, 1 - 1e-6)
+    moved = _logit(corrected) - _logit(level)
+    assert -reach_down - 1e-6 <= moved <= reach + 1e-6 or corrected in (1e-6, 1 - 1e-6)
 
 
 def test_a_state_survives_storing() -> None:
@@ -178,6 +186,7 @@ def test_on_real_traces_it_costs_nothing_and_coverage_gains(trace: Callable[[str
         ({"level": 0.9, "rate": 2.0}, "rate must lie between 0 and 1, not 2"),
         ({"level": 0.9, "memory": 0.5}, "memory must be 1 window or more, not 0.5"),
         ({"level": 0.9, "reach": -1.0}, "reach must lie between 0 and 5, not -1"),
+        ({"level": 0.9, "reach_down": 6.0}, "reach_down must lie between 0 and 5, not 6"),
         ({"level": 0.9, "window": 60}, "window must be 3600 s or more, not 60"),
     ],
 )
