@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 DYING_NUMERICS = "import os, sys\nif 'scaler.engine.worker' in ' '.join(sys.orig_argv): os._exit(3)\n"
 
 
+SETTINGS = {
+    "FORESAIL_OBSERVE_INTERVAL": "1s",
+    # the machine may be busy: what is shown is not speed
+    "FORESAIL_FIRST_ANSWER_WAIT": "25s",
+    "FORESAIL_RPC_DEADLINE": "30s",
+}
+
+
 @dataclass
 class Server:
     """`foresail serve` in a process, with a store that cannot be used and a source that is not there."""
@@ -55,7 +63,7 @@ class Server:
                     *("--data-dir", str(self.data_dir), "--allow-address", self.source, "--log-format", "json"),
                 ],
                 stderr=log,
-                env={**os.environ, "FORESAIL_OBSERVE_INTERVAL": "1s", **self.environ},
+                env={**os.environ, **SETTINGS, **self.environ},
             )
         wait_until(lambda: bool(self.events("serving")), "the server does not serve")
 
