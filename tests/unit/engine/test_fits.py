@@ -59,7 +59,7 @@ HANGING = PLUG_IN.format(fit="while True: pass")
 def children() -> set[int]:
     """The fit workers among this process's children; a test before may have left a child of another kind."""
     listed = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-    return {int(child) for child in listed if b"scaler.engine.worker" in Path(f"/proc/{child}/cmdline").read_bytes()}
+    return {int(child) for child in listed if b"scaler.engine" in Path(f"/proc/{child}/cmdline").read_bytes()}
 
 
 def request(*ladder: str, values: tuple[float, ...] = (1.0,) * 300) -> FitRequest:
