@@ -25,10 +25,11 @@ $(VENV)/.ready: pyproject.toml
 	@touch $@
 
 run: setup ## the main job on the embedded default: a demo workload, the server, and KEDA's side of it
+	.ci/need libgomp1
 	$(BIN)/foresail demo --for $(FOR)
 
 test: setup ## all tests, against a real Prometheus, gRPC channel and SQLite file
-	.ci/need prometheus chromium openssl
+	.ci/need libgomp1 prometheus chromium openssl
 	$(BIN)/python -m pytest --numprocesses auto $(PYTEST_ARGS)
 
 check: lint types imports generated ## formatter, linter, types, import rules, generated code and pages
