@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # as `make test`, the workers and the command line do: on a busy machine the threads of OpenBLAS wait for one another
 # ten times longer than these small regressions take. numpy reads this when it is imported, after this file.
@@ -14,3 +20,13 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 # the machine may stall for a moment; how long an example takes is no property of ours
 settings.register_profile("foresail", deadline=None)
 settings.load_profile("foresail")
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """Commands that run in the tests' own process set its log level: the tests after them must hear as before."""
+    loggers = [logging.getLogger(name) for name in (None, "httpx", "httpcore", "aiohttp.access")]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)

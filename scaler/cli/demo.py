@@ -182,7 +182,7 @@ async def _first_forecast(
     with console.status(f"Learning from the last {duration(_PAST)} of the workload ..."):
         async for _ in _seconds(_LEARNING, stop):
             reading = await keda.poll(trigger)
-            if any(entry.snapshot and entry.snapshot.outlook for entry in desk.entries()):
+            if reading.ok and any(entry.snapshot and entry.snapshot.outlook for entry in desk.entries()):
                 break
     return reading
 
