@@ -39,7 +39,8 @@ class FittedForecaster(Protocol):
             The forecast, its origin the time of the context's last sample, known or not. Never negative.
 
         Raises:
-            InsufficientHistory: The context holds too little to say anything.
+            InsufficientHistory: The context holds too little to say anything: no known sample, or none in the last 15
+                minutes for a method that starts from the level there.
             InvalidSeries: The context's step is not the fitted one.
         """
         ...

@@ -94,7 +94,7 @@ class FittedBoosted:
         seen = context.last(self.context_length)
         batch = self.predict_many(seen, np.array([len(seen) - 1]), horizon=horizon, levels=levels)
         if not batch.known[0]:
-            raise InsufficientHistory("a forecast", have=seen.known, need=1)
+            raise InsufficientHistory("a forecast from the last 15 minutes", have=0, need=1)
         return batch.forecast(0)
 
     def predict_many(
