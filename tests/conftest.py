@@ -24,9 +24,18 @@ settings.load_profile("foresail")
 
 @pytest.fixture(autouse=True)
 def _logs_as_they_were() -> Iterator[None]:
-    """Commands that run in the tests' own process set its log level: the tests after them must hear as before."""
-    loggers = [logging.getLogger(name) for name in (None, "httpx", "httpcore", "aiohttp.access")]
+    """Commands that run in the tests' own process set up its logs: the tests after them must hear as before.
+
+    A handler left behind would write to the closed stream of its own test, and mask the records that others look at.
+    """
+    root = logging.getLogger()
+    loggers = [root, *map(logging.getLogger, ("httpx", "httpcore", "aiohttp.access"))]
     levels = [logger.level for logger in loggers]
+    handlers = list(root.handlers)
     yield
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
+    # pytest's own handlers come and go around this fixture: only what the test itself left is taken away
+    for handler in set(root.handlers) - set(handlers):
+        if not type(handler).__module__.startswith("_pytest"):
+            root.removeHandler(handler)
