@@ -68,3 +68,18 @@ bench-replay: setup ## replay the traces in TRACES: Foresail beside plain KEDA a
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+
+# --- supply chain: tools in an environment of their own, so that they add nothing to the product's ---
+
+TOOLS := .venv-tools
+
+.PHONY: lock
+
+$(TOOLS)/.ready:
+	$(PYTHON) -m venv $(TOOLS) 2>/dev/null || { rm -rf $(TOOLS); .ci/need python3-venv; $(PYTHON) -m venv $(TOOLS); }
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check uv pip-audit cyclonedx-bom
+	@touch $@
+
+lock: $(TOOLS)/.ready ## pin what the image installs, with hashes: deploy/image/requirements.lock
+	$(TOOLS)/bin/uv pip compile pyproject.toml --universal --generate-hashes --quiet --upgrade \
+		--custom-compile-command 'make lock' --output-file deploy/image/requirements.lock
