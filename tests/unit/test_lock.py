@@ -17,7 +17,7 @@ def locked() -> dict[str, list[tuple[str, int]]]:
     """Package -> its pins (several, where they differ by Python version): version and number of hashes."""
     found: dict[str, list[tuple[str, int]]] = {}
     entries = re.findall(
-        r"^([a-z0-9-]+)==(\S+)([^\n]*\n(?:    --hash=sha256:[0-9a-f]{64}.*\n)*)", LOCK.read_text(), re.M
+        r"^([a-z0-9-]+)==(\S+)([^\n]*\n(?:    --hash=sha256:[0-9a-f]{64}.*\n)*)", LOCK.read_text(), re.MULTILINE
     )
     for name, version, rest in entries:
         found.setdefault(name, []).append((version, rest.count("--hash=sha256:")))
