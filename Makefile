@@ -12,7 +12,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types imports generated format proto docs bench bench-forecast bench-replay clean
+.PHONY: help setup run test chaos check lint types imports generated format proto docs bench bench-forecast bench-replay clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -59,6 +59,10 @@ docs: setup ## regenerate docs/reference from the declarations
 
 bench: setup ## measure the hot paths
 	$(BIN)/python -m pytest tests/bench -m bench -s
+
+chaos: setup ## inject every fault of docs/faults.md into the running system, then a fleet under random ones
+	.ci/need libgomp1 prometheus
+	$(BIN)/python -m pytest tests/chaos -m "chaos or not chaos" -s $(PYTEST_ARGS)
 
 bench-forecast: setup ## accuracy, coverage and cost of every method on the traces in TRACES; MORE=... adds options
 	$(BIN)/python -m tests.bench.forecast $(TRACES) $(MORE)

@@ -11,8 +11,9 @@ def duration(seconds: float) -> str:
     """At most two units, the coarser first: `0.5s`, `45s`, `3m30s`, `2d4h`; a minus sign where it is negative."""
     if seconds < 0:
         return "-" + duration(-seconds)
-    if 0 < seconds < 10 and seconds != int(seconds):
-        return f"{seconds:.1f}s"
+    tenths = round(seconds, 1)
+    if 0 < seconds < 10 and (tenths != int(tenths) or not tenths):
+        return f"{tenths:.1f}s"
     rest = round(seconds)
     parts: list[str] = []
     for size, name in _UNITS:

@@ -11,6 +11,8 @@ from scaler.words import duration, number, plural
         (0, "0s"),
         (0.5, "0.5s"),
         (2.0, "2s"),
+        (1.9999, "2s"),
+        (9.96, "10s"),
         (45.4, "45s"),
         (59.6, "1m"),
         (225, "3m45s"),
