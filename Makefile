@@ -12,7 +12,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test chaos check lint types imports generated format proto docs bench bench-forecast bench-replay clean
+.PHONY: help setup run test chaos check lint types imports generated format proto docs bench bench-parts bench-forecast bench-replay clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,7 +57,10 @@ proto: setup ## regenerate scaler/pb from proto/
 docs: setup ## regenerate docs/reference from the declarations
 	$(BIN)/python -m scaler.reference --write
 
-bench: setup ## measure the hot paths
+bench: setup ## a fleet's load beside a bare gRPC server; MORE="--triggers 10000 --curve 2000,10000" and the like
+	$(BIN)/python -m tests.bench.load.run $(MORE)
+
+bench-parts: setup ## what the hot paths cost one by one
 	$(BIN)/python -m pytest tests/bench -m bench -s
 
 chaos: setup ## inject every fault of docs/faults.md into the running system, then a fleet under random ones

@@ -1,0 +1,58 @@
+"""The load bench on a fleet of a few: so that it cannot rot, and what it prints is what it found."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tests.bench.load import run
+from tests.bench.load.report import Report, table
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    with pytest.MonkeyPatch.context() as patch:
+        printed: list[str] = []
+        patch.setattr("builtins.print", lambda text, **_: printed.append(text))
+        small = ["--triggers", "20", "--days", "2", "--forecaster", "seasonal-naive", "--seconds", "0.5"]
+        assert (
+            run.main([*small, "--rounds", "1", "--rate", "60", "--curve", "30", "--curve-seconds", "2", "--json"]) == 0
+        )
+    return msgspec.json.decode(printed[-1], type=Report)
+
+
+def test_every_trigger_is_answered_at_a_first_start_and_after_a_restart(report: Report) -> None:
+    for start in (report.cold, report.warm):
+        assert start is not None
+        assert start.answered == 20
+        assert 0.0 < start.listening < start.first_answer <= start.half <= start.all_answers
+
+
+def test_both_servers_are_measured_without_a_failed_call(report: Report) -> None:
+    found = report.compared
+    assert found is not None
+    assert found.errors == 0
+    assert found.pairs_per_cpu_second > 0.0
+    assert found.pairs_per_cpu_second_bare > 0.0
+    assert 0.0 < found.p50_ms <= found.p99_ms
+    assert 0.0 < found.p50_ms_bare <= found.p99_ms_bare
+
+
+def test_kedas_pace_is_two_polls_and_four_syncs_of_three_calls_a_minute(report: Report) -> None:
+    (point,) = report.curve
+    assert point.objects == 30
+    assert point.errors == 0
+    assert point.rpcs_per_second == pytest.approx(30 * 3 * (1 / 30 + 1 / 15), rel=0.5)  # of two seconds' chance
+
+
+def test_memory_of_both_processes_is_known(report: Report) -> None:
+    assert set(report.memory) == {"edge, resident", "edge, proportional", "engine, resident", "engine, proportional"}
+    assert all(value > 10.0 for value in report.memory.values())
+
+
+def test_people_get_a_table_with_the_ratios(report: Report) -> None:
+    text = table(report)
+    assert report.compared is not None
+    assert f"{report.compared.pairs_ratio:.3f}" in text
+    assert f"{report.compared.p99_ratio:.3f}" in text
+    assert "(20 of 20)" in text
