@@ -318,7 +318,8 @@ class Settings:
         _seconds(MINUTE, 30 * DAY),
         default=6 * HOUR,
         group=_FITTING,
-        doc="How long a fitted model is used.",
+        doc="How long a fitted model is used, at most one history window. Fits end at multiples of it, each series' at "
+        "a phase of its own, so that all replicas fit to the same samples; a young series is fitted more often.",
     )
 
     sources: Mapping[str, SourceSpec] = field(default_factory=lambda: MappingProxyType({}))

@@ -42,6 +42,11 @@ class Agenda:
         self._past_since = self._past_until = 0.0
         self._bases: dict[Occurrence, tuple[int, float]] = {}  # the newest sample seen, the load without the event
 
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What is announced."""
+        return self._events
+
     def ahead(self, history: History, *, now: float, until: float) -> tuple[Occurrence, ...]:
         """The occurrences that take place between now and `until`; those under way with their base."""
         if not self._events:

@@ -15,6 +15,7 @@ import msgspec
 
 from scaler.decision import Snapshot
 from scaler.engine.agenda import agenda_of
+from scaler.engine.alignment import longest_period
 from scaler.engine.decisions import DecisionLog
 from scaler.engine.gating import Gating, is_gate_record
 from scaler.engine.history import History
@@ -131,8 +132,8 @@ class Engine:
         series = self._series.get(config.series_id)
         if series is None:
             series = self._open_series(config)
-        reaches_back = _capacity(config) > series.history.capacity
-        series.history.capacity = max(series.history.capacity, _capacity(config))
+        reaches_back = self._capacity(config) > series.history.capacity
+        series.history.capacity = max(series.history.capacity, self._capacity(config))
         state = TriggerState(
             config=config, called_at=self._monotonic(), agenda=agenda_of(config, self._settings.events)
         )
@@ -144,6 +145,12 @@ class Engine:
             self._modelling.forecast(series)
             self._publish_series(series)
             self._start(("step" if reaches_back else "fit", series.id))
+
+    def _capacity(self, config: TriggerConfig) -> int:
+        """Samples to hold: a window before the last fit, and what has come since."""
+        window = int(config.history_window // config.step)
+        since = longest_period(refit_every=self._settings.refit_every, window=window, step=config.step)
+        return window + 1 + since
 
     def _warm(self, series: SeriesState, trigger_id: str) -> None:
         """Until the source answers, load and lead time are what the store last knew."""
@@ -164,7 +171,7 @@ class Engine:
             source=self._open_source(spec),
             source_label=spec.name or spec.address,
             signal=signal_warning(config.query),
-            history=History(step=config.step, capacity=_capacity(config)),
+            history=History(step=config.step, capacity=self._capacity(config)),
         )
         self._series[series.id] = series
         self._start(("first", series.id))
@@ -390,7 +397,3 @@ class Engine:
     def trigger_count(self) -> int:
         """Triggers taken up."""
         return len(self._series_of)
-
-
-def _capacity(config: TriggerConfig) -> int:
-    return int(config.history_window // config.step) + 1

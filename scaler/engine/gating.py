@@ -61,16 +61,15 @@ class Gating:
 
     def step(self, series: SeriesState) -> None:
         """There are new samples, and forecasts from them."""
-        highest = series.history.highest()
         for trigger in series.triggers.values():
             before, rule = trigger.gate, _rule(trigger)
-            issued = self._issued(series, trigger, highest)
+            issued = self._issued(series, trigger)
             trigger.gate = update(before, rule, _recent(series, trigger, issued), issued)
             trigger.judgement = judge(trigger.gate, rule)
             if _worth_keeping(before, trigger.gate):
                 self._persistence.add_snapshot(_PREFIX + trigger.config.key.id, msgspec.msgpack.encode(trigger.gate))
 
-    def _issued(self, series: SeriesState, trigger: TriggerState, highest: float) -> Issued | None:
+    def _issued(self, series: SeriesState, trigger: TriggerState) -> Issued | None:
         model = series.models.get(trigger.model_key)
         forecast = None if model is None else model.forecast
         if forecast is None or forecast.origin != series.history.end:
@@ -81,7 +80,7 @@ class Gating:
             step=forecast.step,
             peak=forecast.peak[level_row(forecast, trigger.config.effective_quantile)].tolist(),
             last=float(series.history.last(1).values[0]),
-            highest=highest,
+            highest=series.history.highest(trigger.window + 1),
         )
 
 

@@ -62,6 +62,15 @@ class History:
         self._buffer, self._size = values[-self.capacity :], min(len(values), self.capacity)
         self._end = max(old.end, new.end)
 
+    def begin(self, since: int | None = None) -> int:
+        """Time of the first known sample within the capacity, not before `since`; that of the last if none is."""
+        first = self.start if since is None else max(self.start, since)
+        values = self._buffer[self._size - (self._end - first) // self.step - 1 : self._size]
+        if not len(values) or values[0] == values[0]:  # only NaN is not itself; mostly it is known
+            return first
+        known = ~np.isnan(values)
+        return first + int(known.argmax()) * self.step if known.any() else self._end
+
     def _make_room(self, count: int) -> None:
         """Lets go of what falls out at the front; moves the rest only once in a quarter of the capacity."""
         if self._size + count <= len(self._buffer):
@@ -77,8 +86,9 @@ class History:
         start = self._end - (size - 1) * self.step if size else 0
         return TimeSeries(start, self.step, self._buffer[self._size - size : self._size])
 
-    def highest(self) -> float:
-        """The highest known value; 0.0 if none is known."""
-        values = self._buffer[max(0, self._size - self.capacity) : self._size]
+    def highest(self, count: int | None = None) -> float:
+        """The highest known value of the last `count` samples, or of all within the capacity; 0.0 if none is known."""
+        size = min(self._size, self.capacity if count is None else count)
+        values = self._buffer[self._size - size : self._size]
         known = values[~np.isnan(values)]
         return float(known.max()) if len(known) else 0.0

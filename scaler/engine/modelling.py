@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,20 +10,22 @@ import msgspec
 from forecasting.errors import ForecastError, InvalidState
 from forecasting.serialise import loads
 from scaler.engine.agenda import without_events
+from scaler.engine.alignment import longest_period, train_end
 from scaler.engine.fits import FitLost, Priority
-from scaler.engine.ladder import ban, next_fit, rungs
+from scaler.engine.ladder import ban, is_due, rungs
 from scaler.engine.messages import FitRequest
-from scaler.engine.state import ModelState
+from scaler.engine.state import BANDS, ModelKey, ModelState
+from scaler.engine.timetable import spread
 from scaler.store.base import StoredModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from scaler.engine.fits import Fits
     from scaler.engine.messages import FitDone, Rung
     from scaler.engine.meter import Meter
     from scaler.engine.persistence import Persistence
-    from scaler.engine.state import ModelKey, SeriesState
+    from scaler.engine.state import SeriesState
     from scaler.settings import Settings
 
 __all__ = ["Kept", "Modelling"]
@@ -63,14 +66,18 @@ class Modelling:
 
     def attach(self, series: SeriesState) -> None:
         """Gives every trigger of the series its model, and lets go of those that no trigger uses any more."""
+        for trigger in series.triggers.values():
+            trigger.look_ahead(
+                asking_delay=self._settings.asking_delay, forecast_max_age=self._settings.forecast_max_age
+            )
         used = {trigger.model_key for trigger in series.triggers.values()}
-        series.models = {key: series.models.get(key) or ModelState(key=key) for key in used}
+        series.models = {key: series.models.get(key) or _successor(key, series.models) for key in used}
 
     async def recall(self, series: SeriesState) -> None:
         """Takes up the models that the store has kept."""
         self.attach(series)
         for model in list(series.models.values()):
-            stored = await self._persistence.model(series.id, _name(model.key))
+            stored = await self._persistence.model(series.id, model.key.stored_name)
             if stored is None or model.fitted is not None:
                 continue
             try:
@@ -79,7 +86,8 @@ class Modelling:
             except (msgspec.MsgspecError, InvalidState):
                 continue  # written by another version: it is fitted anew
             model.rung, model.fitted_at = kept.rung, stored.fitted_at
-            model.tried_with, model.tried_at = series.history.last().known, stored.fitted_at
+            model.tried_at = stored.fitted_at
+            model.tried = _training(series, model.key, stored.train_end)
         self.forecast(series)
 
     def forecast(self, series: SeriesState) -> None:
@@ -89,10 +97,10 @@ class Modelling:
             if model.fitted is None or not len(series.history):
                 continue
             try:
-                past = series.history.last(model.fitted.context_length)
+                past = series.history.last(min(model.fitted.context_length, model.key.window + 1))
                 model.forecast = model.fitted.predict(
                     without_events(past, series.agendas(model.key), finished=True),
-                    horizon=self._horizon(series, model),
+                    horizon=model.key.horizon,
                     levels=series.levels(model.key),
                 )
             except ForecastError as error:
@@ -100,14 +108,10 @@ class Modelling:
             except Exception as error:  # noqa: BLE001  # a plug-in may raise anything: the load is served without it
                 self._set_aside(model, model.rung, f"{model.rung} failed to predict: {type(error).__name__}: {error}")
 
-    def _horizon(self, series: SeriesState, model: ModelState) -> int:
-        settings = self._settings
-        return series.horizon(model.key, asking_delay=settings.asking_delay, forecast_max_age=settings.forecast_max_age)
-
     def _set_aside(self, model: ModelState, rung: str, failure: str) -> None:
         """Lets a forecaster rest that hung, crashed or raised; the rungs below it are tried at once."""
         ban(model, rung, now=self._clock())
-        model.failures, model.tried_with = (failure,), 0
+        model.failures, model.tried = (failure,), (0, 0)
         if model.rung == rung:
             model.fitted, model.forecast = None, None
 
@@ -125,27 +129,38 @@ class Modelling:
     def _due(self, series: SeriesState, model: ModelState) -> bool:
         if model.fitting or not len(series.history) or not series.triggers:
             return False
-        known = series.history.last().known
-        return next_fit(model, known=known, refit_every=self._settings.refit_every) <= self._clock()
+        return is_due(model, self._span(series, model.key), now=self._clock())
+
+    def _span(self, series: SeriesState, key: ModelKey) -> tuple[int, int]:
+        """Times of the first and the last sample that a fit now is made to."""
+        history = series.history
+        end = train_end(
+            begin=history.begin(),
+            end=history.end,
+            step=series.step,
+            window=key.window,
+            longest=longest_period(refit_every=self._settings.refit_every, window=key.window, step=series.step),
+            phase=spread(series.id),
+        )
+        return _training(series, key, end)
 
     async def _fit(self, series: SeriesState, model: ModelState) -> None:
-        model.tried_with, model.tried_at = series.history.last().known, self._clock()
+        model.tried, model.tried_at = self._span(series, model.key), self._clock()
         ladder = rungs(model, known=self._forecasters, now=self._clock())
         if not ladder:
             return
-        train_end = 0
 
         def request() -> FitRequest:
-            nonlocal train_end
-            past = series.history.last()
-            train_end = past.end
+            model.tried = first, last = self._span(series, model.key)  # by now, for it may have waited for long
+            past = series.history.last().until(last)
+            past = past.last((last - first) // series.step + 1)
             return FitRequest(
                 ladder=ladder,
                 start=past.start,
                 step=past.step,
                 values=without_events(past, series.agendas(model.key)).values.astype("<f8").tobytes(),
-                horizon=self._horizon(series, model),
-                levels=list(series.levels(model.key)),
+                horizon=model.key.horizon,
+                levels=list(BANDS),  # the same whichever levels its triggers ask for
             )
 
         model.fitting = True
@@ -156,13 +171,11 @@ class Modelling:
             self._meter.fitted(name, "lost", 0.0)
             self._set_aside(model, name, str(lost))
         else:
-            await self._take(series, model, done, ladder, train_end)
+            await self._take(series, model, done, ladder)
         finally:
             model.fitting = False
 
-    async def _take(
-        self, series: SeriesState, model: ModelState, done: FitDone, ladder: list[Rung], train_end: int
-    ) -> None:
+    async def _take(self, series: SeriesState, model: ModelState, done: FitDone, ladder: list[Rung]) -> None:
         """Makes the fitted forecaster the one in use."""
         for rung in ladder[: len(done.failures)]:
             self._meter.fitted(rung.forecaster, "failed", 0.0)
@@ -175,7 +188,7 @@ class Modelling:
         model.fitted, model.rung, model.fitted_at = loads(done.data), name, now
         self._meter.fitted(name, "fitted", done.cpu_seconds)
         kept = msgspec.msgpack.encode(Kept(name, done.data))
-        await self._persistence.put_model(series.id, StoredModel(_name(model.key), kept, train_end, now))
+        await self._persistence.put_model(series.id, StoredModel(model.key.stored_name, kept, model.tried[1], now))
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -185,7 +198,14 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
     data: bytes
 
 
-def _name(key: ModelKey) -> str:
-    """The name a model is stored under: the forecaster asked for, with its parameters."""
-    name, parameters = key
-    return name + "".join(f";{key}={value}" for key, value in parameters)
+def _training(series: SeriesState, key: ModelKey, end: int) -> tuple[int, int]:
+    """Times of the first and the last sample of a fit that ends there."""
+    return series.history.begin(since=end - key.window * series.step), end
+
+
+def _successor(key: ModelKey, models: Mapping[ModelKey, ModelState]) -> ModelState:
+    """A model for the key: until it is fitted, one that only looked less or further ahead stands in."""
+    for other, model in models.items():
+        if replace(other, horizon=key.horizon) == key and model.fitted is not None:
+            return ModelState(key=key, rung=model.rung, fitted=model.fitted, fitted_at=model.fitted_at)
+    return ModelState(key=key)

@@ -62,7 +62,7 @@ def _outlook(
         peak=tuple(float(value) for value in forecast.peak[level_row(forecast, quantile), :steps]),
         bands={f"{level:g}": float(forecast.peak[level_row(forecast, level), within - 1]) for level in BANDS},
         fitted_at=model.fitted_at,
-        highest=series.history.highest(),
+        highest=series.history.highest(trigger.window + 1),
         explanation=getattr(model.fitted, "explanation", ""),
         trusted=trigger.judgement.trusted,
         verdict=trigger.judgement.verdict,

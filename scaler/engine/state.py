@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from scaler.decision import horizon, window
 from scaler.decision.gate import GateState, Judgement
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from forecasting.forecast import Forecast
     from forecasting.forecaster import FittedForecaster
     from scaler.engine.history import History
+    from scaler.events import Event
     from scaler.sources.base import MetricSource
     from scaler.trigger import TriggerConfig
 
@@ -22,8 +26,33 @@ __all__ = ["BANDS", "ModelKey", "ModelState", "SeriesState", "TriggerState"]
 BANDS = (0.5, 0.9, 0.95, 0.99)
 """Quantile levels that are always forecast, for people and metrics, beside those that triggers ask for."""
 
-ModelKey: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
-"""A forecaster's name and its parameters: triggers of one series that agree on both share the model."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelKey:
+    """All that a fit depends on beside the samples: triggers of one series that agree on it share the model.
+
+    Nothing here depends on which other triggers there are: a replica may not have seen those yet.
+
+    Attributes:
+        forecaster: The one asked for.
+        parameters: Its parameters, as texts.
+        window: Steps of history that it is fitted to.
+        horizon: Steps that it forecasts.
+        events: What is announced, and so not to be learned.
+    """
+
+    forecaster: str
+    parameters: tuple[tuple[str, str], ...] = ()
+    window: int = 0
+    horizon: int = 1
+    events: tuple[Event, ...] = ()
+
+    @property
+    def stored_name(self) -> str:
+        """What the store calls the model."""
+        name = self.forecaster + "".join(f";{key}={value}" for key, value in self.parameters)
+        digest = hashlib.blake2b(msgspec.msgpack.encode(self.events), digest_size=8).hexdigest() if self.events else ""
+        return f"{name};window={self.window};horizon={self.horizon}{digest and f';events={digest}'}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,6 +67,7 @@ class TriggerState:
     lead_time: LeadTime = field(init=False)  # the one in force
     lead_time_measured: LeadTime | None = None  # the last one that was measured
     measure_at: float = 0.0  # epoch seconds; only if it is measured
+    horizon: int = 1  # steps that its model must forecast
 
     def __post_init__(self) -> None:
         seconds = self.config.lead_time
@@ -51,7 +81,24 @@ class TriggerState:
     @property
     def model_key(self) -> ModelKey:
         """Which model of the series it uses."""
-        return self.config.forecaster, self.config.forecaster_parameters
+        config = self.config
+        return ModelKey(
+            forecaster=config.forecaster,
+            parameters=config.forecaster_parameters,
+            window=self.window,
+            horizon=self.horizon,
+            events=self.agenda.events,
+        )
+
+    @property
+    def window(self) -> int:
+        """Steps of history that count for it."""
+        return int(self.config.history_window // self.config.step)
+
+    def look_ahead(self, *, asking_delay: float, forecast_max_age: float) -> None:
+        """Settles how far its model must forecast; that may change with the lead time."""
+        ahead = window(self.lead_time.seconds, asking_delay)
+        self.horizon = horizon(window=ahead, step=self.config.step, forecast_max_age=forecast_max_age)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,8 +112,8 @@ class ModelState:
     forecast: Forecast | None = None
     failures: tuple[str, ...] = ()  # why the rungs above were passed, or why there is no model at all
     fitting: bool = False
-    tried_with: int = 0  # known samples at the last fit
-    tried_at: float = 0.0  # epoch seconds of the last fit, whatever came of it
+    tried: tuple[int, int] = (0, 0)  # times of the first and the last sample of the last fit, whatever came of it
+    tried_at: float = 0.0  # epoch seconds of that fit
     banned: dict[str, tuple[float, int]] = field(default_factory=dict)  # rung -> until when, and how often so far
 
     def note(self) -> str:
@@ -75,7 +122,7 @@ class ModelState:
             return self.failures[-1] if self.failures else "the first fit is under way"
         if self.forecast is None and self.failures:
             return self.failures[-1]
-        if self.rung != self.key[0]:
+        if self.rung != self.key.forecaster:
             return f"{self.failures[0]}: {self.rung} stands in" if self.failures else f"{self.rung} stands in"
         return ""
 
@@ -102,16 +149,11 @@ class SeriesState:
     warning: str = ""
     loaded: bool = False  # the store was asked for its past
 
-    def horizon(self, key: ModelKey, *, asking_delay: float, forecast_max_age: float) -> int:
-        """Steps that the model must forecast for the triggers that use it."""
-        windows = [window(t.lead_time.seconds, asking_delay) for t in self.triggers.values() if t.model_key == key]
-        return horizon(window=max(windows, default=0.0), step=self.step, forecast_max_age=forecast_max_age)
-
     def levels(self, key: ModelKey) -> tuple[float, ...]:
         """Quantile levels that the model must forecast for the triggers that use it."""
         asked = (t.config.effective_quantile for t in self.triggers.values() if t.model_key == key)
         return tuple(sorted({*BANDS, *asked}))
 
     def agendas(self, key: ModelKey) -> list[Agenda]:
-        """The announced events of the triggers that use the model."""
-        return [t.agenda for t in self.triggers.values() if t.model_key == key]
+        """The announced events of the triggers that use the model: the same for all, so those of one."""
+        return next(([t.agenda] for t in self.triggers.values() if t.model_key == key), [])

@@ -22,15 +22,22 @@ class Clock:
         return self.now
 
 
-@pytest.mark.parametrize("forecaster", ["naive", "seasonal-naive", "seasonal-profile"])
-async def test_replicas_agree_bit_for_bit(forecaster: str) -> None:
+@pytest.mark.parametrize(
+    ("forecaster", "earlier"),
+    [
+        ("naive", 480 * STEP),
+        ("seasonal-profile", 480 * STEP),
+        ("seasonal-naive", 10 * STEP),
+    ],
+)
+async def test_replicas_agree_bit_for_bit(forecaster: str, earlier: float) -> None:
     metadata = {"serverAddress": "http://prometheus:9090", "query": "q", "threshold": "10", "forecaster": forecaster}
     trigger = ref(metadata | {"historyTimeWindow": "1d", "headroom": "1"})
 
-    # started at different moments of one step, so that both are fitted to the same samples; then up for ten minutes
-    begin = NOW - 10 * STEP
+    # one has been up for hours and has fitted again meanwhile, one was started a few minutes ago
     answers = []
-    for clock in (Clock(begin), Clock(begin + 41.5)):
+    for up_for in (earlier, 9.3 * STEP):
+        clock = Clock(NOW - up_for)
         async with serving(LOAD, clock=clock) as server:
             await server.keda.poll(trigger)
             await server.engine.settle()

@@ -18,6 +18,7 @@ from forecasting.serialise import loads
 from forecasting.series import TimeSeries
 from scaler.decision import Snapshot
 from scaler.engine.modelling import Kept
+from scaler.engine.state import ModelKey
 from scaler.keda.client import KedaClient, ref
 from scaler.store.sqlite import SqliteStore
 from scaler.trigger import parse_trigger
@@ -35,6 +36,7 @@ LOOK_BACK = 300  # seconds: how far Prometheus looks back for a sample
 THRESHOLD = 13.5
 LEAD_TIME = 180.0
 ASKING_DELAY = 45.0
+HORIZON = 6  # steps: lead time, delay of asking, and the 90 s for which the servers of tests serve a forecast
 HEADROOM = 1.2
 WINDOW = 14 * 86400  # seconds: the default historyTimeWindow
 QUERY = "sum(load)"
@@ -113,12 +115,13 @@ def independently(server: Server, load: TimeSeries, given: dict[str, str], *, or
     series_id = parse_trigger(namespace="shop", name="web", metadata=given).series_id
     store = SqliteStore(server.store)
     default_registry()
-    stored = store.model(series_id, "auto")
+    key = ModelKey(forecaster="auto", window=WINDOW // STEP, horizon=HORIZON)
+    stored = store.model(series_id, key.stored_name)
     store.close()
     assert stored is not None
     fitted = loads(msgspec.msgpack.decode(stored.data, type=Kept).data)
     context = as_prometheus_sees(load, until=origin).last(WINDOW // STEP + 1).last(fitted.context_length)
-    peak: list[float] = fitted.predict(context, horizon=8, levels=[0.5, 0.9, 0.95, 0.99]).peak[1].tolist()
+    peak: list[float] = fitted.predict(context, horizon=HORIZON, levels=[0.5, 0.9, 0.95, 0.99]).peak[1].tolist()
     return peak
 
 

@@ -92,3 +92,13 @@ def test_merging_at_the_end_is_extending() -> None:
     history.merge(series(600))
     history.merge(series(600, 9.0, 2.0))
     assert history.last() == series(600, 1.0, 2.0)
+
+
+def test_it_begins_with_the_first_known_sample() -> None:
+    history = History(step=60, capacity=10)
+    assert history.begin() == 60
+    history.extend(series(600, np.nan, np.nan))
+    assert history.begin() == 660  # nothing is known yet
+    history.extend(series(720, 1.0, np.nan, 3.0, 4.0))
+    assert (history.start, history.begin()) == (600, 720)
+    assert [history.begin(since) for since in (0, 720, 780, 840)] == [720, 720, 840, 840]

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from scaler.engine.ladder import ban, next_fit, rungs
+from scaler.engine.ladder import ban, is_due, rungs
 from scaler.engine.messages import Rung
-from scaler.engine.state import ModelState
+from scaler.engine.state import ModelKey, ModelState
 
 if TYPE_CHECKING:
     from forecasting.forecaster import FittedForecaster
@@ -16,7 +16,7 @@ FITTED = cast("FittedForecaster", object())
 
 
 def model(name: str = "auto", **state: Any) -> ModelState:
-    one = ModelState(key=(name, (("season_length", "60"),)))
+    one = ModelState(key=ModelKey(forecaster=name, parameters=(("season_length", "60"),)))
     for attribute, value in state.items():
         setattr(one, attribute, value)
     return one
@@ -48,16 +48,29 @@ def test_what_hung_rests_longer_each_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "known", "due"),
+    ("state", "now", "due"),
     [
-        ({}, 10, 0.0),  # never fitted
-        ({"fitted": FITTED, "rung": "auto", "fitted_at": 500.0}, 10, 500.0 + 7200.0),
-        ({"fitted": FITTED, "rung": "auto", "fitted_at": 500.0, "tried_at": 8000.0}, 10, 8000.0 + 3600.0),  # in vain
-        ({"fitted": FITTED, "rung": "auto", "fitted_at": 500.0, "tried_at": 600.0}, 10, 500.0 + 7200.0),
-        ({"fitted": FITTED, "rung": "seasonal-naive", "tried_with": 100, "tried_at": 500.0}, 124, 4100.0),
-        ({"fitted": FITTED, "rung": "seasonal-naive", "tried_with": 100, "tried_at": 500.0}, 125, 0.0),
-        ({"tried_with": 100, "tried_at": 500.0}, 101, 4100.0),  # no rung could be fitted
+        ({}, 0.0, True),  # never fitted
+        ({"tried": (0, 600), "tried_at": 700.0}, 9e9, False),  # nothing could be fitted: nor can it now
+        ({"tried": (0, 540), "tried_at": 600.0}, 700.0, True),  # there are more samples
+        ({"tried": (60, 600), "tried_at": 600.0}, 700.0, True),  # or earlier ones
+        ({"tried": (0, 600), "fitted": FITTED, "rung": "auto"}, 700.0, False),
+        # auto hung at 700 and rests until 1300
+        ({"tried": (0, 600), "tried_at": 710.0, "banned": {"auto": (1300.0, 1)}}, 1299.0, False),
+        ({"tried": (0, 600), "tried_at": 710.0, "banned": {"auto": (1300.0, 1)}}, 1300.0, True),
+        ({"tried": (0, 600), "tried_at": 1310.0, "banned": {"auto": (1300.0, 1)}}, 1400.0, False),  # in vain
+        (
+            {
+                "tried": (0, 600),
+                "tried_at": 710.0,
+                "fitted": FITTED,
+                "rung": "auto",
+                "banned": {"seasonal-profile": (1300.0, 1)},
+            },
+            1400.0,
+            False,  # a stand-in that could do so again is no reason while none is needed
+        ),
     ],
 )
-def test_next_fit(state: dict[str, Any], known: int, due: float) -> None:
-    assert next_fit(model(**state), known=known, refit_every=7200.0) == due
+def test_when_to_fit_to_the_samples_from_0_to_600(state: dict[str, Any], now: float, *, due: bool) -> None:
+    assert is_due(model(**state), (0, 600), now=now) is due

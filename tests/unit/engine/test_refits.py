@@ -1,0 +1,109 @@
+"""When models are fitted again, and to what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from forecasting.errors import InsufficientHistory
+from scaler.decision.lead_time import LeadTime
+from scaler.engine.messages import FitDone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+async def settled(bench: Any) -> None:
+    await bench.engine.settle()
+
+
+class TestRefits:
+    async def test_a_refit_that_comes_to_nothing_is_tried_again_with_other_samples(
+        self, make_workbench: Callable[..., Any], start: int
+    ) -> None:
+        bench = make_workbench(observe_interval=600.0)
+        trigger = bench.register(queryStep="10m")
+        await settled(bench)
+        requests = len(bench.fits.requests)
+
+        async def fail(request: Any, *, priority: int) -> FitDone:
+            del priority
+            bench.fits.requests.append(request())
+            return FitDone(-1, b"", ["naive: nothing helps"], 0.0)
+
+        bench.fits.fit = fail
+        bench.engine.called([trigger])
+        await bench.at(start + 6 * HOUR)
+        assert len(bench.fits.requests) == requests + 1  # the period between two fits is 6 h, wherever it begins
+        assert bench.snapshot(trigger).outlook.forecaster == "naive"
+        await bench.at(start + 12 * HOUR)
+        assert len(bench.fits.requests) == requests + 2
+
+    async def test_what_hung_is_tried_again_with_the_same_samples_when_it_has_rested(
+        self, make_workbench: Callable[..., Any], start: int
+    ) -> None:
+        bench = make_workbench(idle_after=float(DAY))
+        bench.fits.lost = {"ets": "ets did not finish within 2m"}
+        trigger = bench.register(forecaster="ets", query="elsewhere")
+        await settled(bench)
+        (asked, stood_in) = bench.fits.requests
+        assert [rung.forecaster for rung in stood_in.ladder] == ["seasonal-profile", "seasonal-naive"]
+        bench.fits.lost = {}
+        await bench.at(start + 9 * MINUTE)
+        assert len(bench.fits.requests) == 2
+        await bench.at(start + 11 * MINUTE + 20)
+        assert bench.fits.requests[2] == asked
+        assert (bench.snapshot(trigger).outlook.forecaster, bench.snapshot(trigger).note) == ("ets", "")
+
+    async def test_a_young_series_is_fitted_soon_and_then_less_often(self, bench: Any, start: int) -> None:
+        bench.source.begins = start - 9 * MINUTE
+        trigger = bench.register()
+        await settled(bench)
+
+        def ends() -> list[int]:
+            sizes = [(request.start, len(request.values) // 8) for request in bench.fits.requests]
+            return [(first - start) // MINUTE + size - 1 for first, size in sizes]
+
+        assert ends() == [0]
+        for minute in range(1, 90):
+            bench.engine.called([trigger])
+            await bench.at(start + minute * MINUTE + 30)
+        assert bench.snapshot(trigger).outlook.forecaster == "naive"
+        later = [after - before for before, after in zip(ends(), ends()[1:], strict=False)]
+        assert sorted(later) == later
+        assert set(later) == {1, 2, 4, 8}
+
+    async def test_another_lead_time_is_another_fit_and_no_gap(self, bench: Any, start: int) -> None:
+        trigger = bench.register()
+        await settled(bench)
+        (series,) = bench.engine.series
+        state = series.triggers[trigger]
+        state.lead_time = LeadTime(600.0, "measured")
+        bench.engine._modelling.forecast(series)
+        assert len(bench.fits.requests) == 1
+        (model,) = series.models.values()
+        assert model.forecast is not None
+        assert model.forecast.horizon == 15
+        await bench.at(start + 2 * MINUTE)
+        assert [request.horizon for request in bench.fits.requests] == [8, 15]
+
+    async def test_a_forecast_that_fails_says_why(self, bench: Any, start: int) -> None:
+        trigger = bench.register()
+        await settled(bench)
+
+        class Picky:
+            context_length = 1
+
+            def predict(self, *_: Any, **__: Any) -> None:
+                raise InsufficientHistory("naive", have=0, need=1)
+
+        (series,) = bench.engine.series
+        (model,) = series.models.values()
+        model.fitted = Picky()
+        await bench.at(start + 2 * MINUTE)
+        assert (bench.snapshot(trigger).outlook, bench.snapshot(trigger).note) == (
+            None,
+            "naive needs 1 known samples of history, this series has 0",
+        )
