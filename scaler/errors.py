@@ -6,6 +6,7 @@
     ├── InvalidTrigger          a trigger's metadata has problems: all of them, in words
     ├── InvalidSettings         the settings file or environment has problems: all of them, in words
     ├── AddressRefused          the address policy does not let this server fetch from there
+    ├── ClientRefused           the client's certificate has none of the names that may call
     ├── LimitReached            a bound on triggers, streams or sizes is reached
     ├── ValueUnknown            the load is not known: never answered as 0
     ├── ValueUnservable         the load is known but no number the HPA can take: negative, not finite, too large
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AddressRefused",
+    "ClientRefused",
     "DeadlinePassed",
     "EngineLost",
     "ForesailError",
@@ -98,6 +100,24 @@ class InvalidSettings(_Problems):
 
 class AddressRefused(ForesailError):
     """The address policy does not let this server fetch from there."""
+
+
+class ClientRefused(ForesailError):
+    """The client's certificate has none of the names that may call."""
+
+    @classmethod
+    def with_names(cls, names: Sequence[str], *, setting: str) -> ClientRefused:
+        """The refusal of a certificate with these subject alternative names.
+
+        Args:
+            names: Of the certificate; none for one that has no such names, or no certificate at all.
+            setting: The one that lists who may call.
+        """
+        shown = ", ".join(names[:8]) or "none"
+        return cls(
+            f"the client certificate's subject alternative names ({shown[:400]}) are not among those that may call "
+            f"here: let the operator add one of them to the server's setting {setting}"
+        )
 
 
 class LimitReached(ForesailError):

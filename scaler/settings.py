@@ -9,7 +9,6 @@ docs/reference/settings.md and deploy/foresail.example.toml are rendered from th
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -25,15 +24,13 @@ from scaler.kinds import (
     HOUR,
     MINUTE,
     Kind,
-    Unreadable,
     choice,
     duration,
     integer,
-    quoted,
     show_duration,
-    text,
 )
 from scaler.parameters import Schema, bounded, parameter
+from scaler.setting_kinds import ADDRESSES, CLIENT_NAMES, LISTEN, PATH, PATH_TEXT
 from scaler.source_settings import read_sources
 
 if TYPE_CHECKING:
@@ -53,63 +50,11 @@ _SERVICE_LINKS = re.compile(r"FORESAIL_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_P
 _OF_COMMANDS = frozenset({"FORESAIL_CONFIG", "FORESAIL_SERVER"})  # defaults of options: --config, explain's --server
 
 _LISTENING = "Listening"
+_TLS = "TLS"
 _KEEPING = "Keeping"
 _SOURCES = "Asking sources"
 _ANSWERING = "Answering"
 _FITTING = "Fitting"
-
-
-def _parse_listen(value: str) -> str:
-    host, colon, port = value.rpartition(":")
-    host = host or "[::]" * len(colon)
-    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if _is_host(bare, bracketed=bare != host) and re.fullmatch(r"[0-9]{1,5}", port) and int(port) < 65536:
-        return f"{host}:{int(port)}"
-    raise Unreadable("it must be HOST:PORT such as [::]:6000 or 127.0.0.1:6000")
-
-
-def _is_host(host: str, *, bracketed: bool) -> bool:
-    if not bracketed:
-        return re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})", host) is not None
-    try:
-        return ipaddress.IPv6Address(host) is not None
-    except ValueError:
-        return False
-
-
-def _collect_addresses(items: list[str]) -> tuple[str, ...]:
-    for item in items:
-        host, colon, port = item.rpartition(":")
-        if not colon or item.endswith("]"):
-            host, port = item, "1"
-        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-        known = _is_host(bare, bracketed=bare != host)
-        if not (known and re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65536):
-            raise Unreadable(
-                f"{quoted(item)} is not HOST or HOST:PORT, an IPv6 address in brackets, without wildcards", echoes=True
-            )
-    return tuple(dict.fromkeys(item.lower() for item in items))
-
-
-def _addresses_of(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise Unreadable('it must be a list such as ["127.0.0.1:9090"]')
-    return _collect_addresses([item.strip() for item in value])
-
-
-def _parse_path(value: str) -> Path:
-    return Path(_PATH_TEXT.parse(value))
-
-
-_PATH_TEXT = text(says="a path", maximum=4096)
-_PATH: Kind[Path] = Kind(says="a path", parse=_parse_path)
-_LISTEN: Kind[str] = Kind(says="HOST:PORT", parse=_parse_listen)
-_ADDRESSES: Kind[tuple[str, ...]] = Kind(
-    says="a list of HOST or HOST:PORT",
-    parse=lambda value: _collect_addresses([item for item in (part.strip() for part in value.split(",")) if item]),
-    show=",".join,
-    of=_addresses_of,
-)
 
 
 def _seconds(minimum: float, maximum: float) -> Kind[float]:
@@ -121,11 +66,11 @@ class Settings:
     """What the process is told at its start. Durations are seconds, sizes bytes."""
 
     grpc_address: str = parameter(
-        "grpc_address", _LISTEN, default="[::]:6000", group=_LISTENING, doc="Where KEDA calls; port 0 takes a free one."
+        "grpc_address", LISTEN, default="[::]:6000", group=_LISTENING, doc="Where KEDA calls; port 0 takes a free one."
     )
     http_address: str = parameter(
         "http_address",
-        _LISTEN,
+        LISTEN,
         default="[::]:8080",
         group=_LISTENING,
         doc="Where metrics, health and the explain API are; port 0 takes a free one.",
@@ -141,9 +86,54 @@ class Settings:
         "log_format", choice("text", "json"), default="text", group=_LISTENING, doc="For people, or one object a line."
     )
 
+    tls_cert: str = parameter(
+        "tls_cert",
+        PATH_TEXT,
+        default="",
+        group=_TLS,
+        doc="File with this server's certificate in PEM, and those between it and its authority. With it, both ports "
+        "speak TLS (1.2 or later) only. The files are read anew when they change: cert-manager may rotate them.",
+    )
+    tls_key: str = parameter(
+        "tls_key", PATH_TEXT, default="", group=_TLS, doc="File with its private key in PEM, unencrypted."
+    )
+    tls_client_ca: str = parameter(
+        "tls_client_ca",
+        PATH_TEXT,
+        default="",
+        group=_TLS,
+        doc="File with the authorities of clients' certificates in PEM. With it, whoever calls must show one: KEDA by "
+        "`tlsClientCert` and `tlsClientKey`.",
+    )
+    tls_grpc_clients: tuple[str, ...] = parameter(
+        "tls_grpc_clients",
+        CLIENT_NAMES,
+        default=(),
+        group=_TLS,
+        doc="Subject alternative names of the certificates that may call by gRPC, such as "
+        "`keda-operator.keda.svc.cluster.local` or `spiffe://cluster.local/ns/keda/sa/keda-operator`; one of them is "
+        "enough. Without any, every certificate of `tls_client_ca` may.",
+    )
+    tls_http: str = parameter(
+        "tls_http",
+        choice("off", "server", "mutual"),
+        default="mutual",
+        group=_TLS,
+        doc="TLS of the HTTP address where `tls_cert` is given: `mutual` asks for clients' certificates where "
+        "`tls_client_ca` is given, except at `/healthz` and `/readyz`, as the kubelet has none; `server` asks for "
+        "none; `off` stays with plain text.",
+    )
+    tls_http_clients: tuple[str, ...] = parameter(
+        "tls_http_clients",
+        CLIENT_NAMES,
+        default=(),
+        group=_TLS,
+        doc="As `tls_grpc_clients`, for HTTP: Prometheus, and people who ask why.",
+    )
+
     data_dir: Path = parameter(  # noqa: RUF009 - stands for dataclasses.field, with an immutable default
         "data_dir",
-        _PATH,
+        PATH,
         default=Path("foresail-data"),
         group=_KEEPING,
         doc="Where history and the last good forecasts are kept, so that a restart answers at once.",
@@ -181,7 +171,7 @@ class Settings:
 
     allow_addresses: tuple[str, ...] = parameter(
         "allow_addresses",
-        _ADDRESSES,
+        ADDRESSES,
         default=(),
         group=_SOURCES,
         doc="Triggers may give these addresses, `HOST` or `HOST:PORT`, although they are refused by default: loopback, "
@@ -393,6 +383,28 @@ def _from_environment(environ: Mapping[str, str], variables: set[str]) -> dict[s
 
 def _conflicts(values: Mapping[str, object]) -> list[str]:
     """What must fit together, whichever of file, environment and command line it came from."""
+    return [*_tls_conflicts(values), *_wait_conflicts(values)]
+
+
+def _tls_conflicts(values: Mapping[str, object]) -> list[str]:
+    problems = [
+        f"{given} is given without {missing}; TLS needs both"
+        for given, missing in (("tls_cert", "tls_key"), ("tls_key", "tls_cert"))
+        if values.get(given) and not values.get(missing)
+    ]
+    problems += [
+        f"{name} is given without {needed}, which it needs"
+        for name, needed in (
+            ("tls_client_ca", "tls_cert"),
+            ("tls_grpc_clients", "tls_client_ca"),
+            ("tls_http_clients", "tls_client_ca"),
+        )
+        if values.get(name) and not values.get(needed)
+    ]
+    return problems
+
+
+def _wait_conflicts(values: Mapping[str, object]) -> list[str]:
     wait, deadline = (values.get(name, SCHEMA.defaults[name]) for name in ("first_answer_wait", "rpc_deadline"))
     if isinstance(wait, float) and isinstance(deadline, float) and wait >= deadline:
         both = f"first_answer_wait is {show_duration(wait)} and rpc_deadline {show_duration(deadline)}"

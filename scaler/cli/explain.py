@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import re
+import ssl
 from http import HTTPStatus
 from typing import NoReturn, TypeVar
 from urllib.parse import quote
@@ -64,6 +65,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get(SERVER_VARIABLE) or _DEFAULT_SERVER,
         help=f"the server's HTTP side (default: ${SERVER_VARIABLE}, or {_DEFAULT_SERVER})",
     )
+    parser.add_argument("--ca", metavar="FILE", help="authority of the server's certificate, if no public one (PEM)")
+    parser.add_argument("--cert", metavar="FILE", help="your certificate and its key in one file, if it asks for one")
     parser.add_argument(
         "--since",
         metavar="DURATION",
@@ -84,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     path = f"/api/v1/triggers/{quote(namespace)}/{quote(name)}"
     if arguments.since is not None:
         return _run_log(arguments, path, since=show_duration(arguments.since))
-    body, document = _ask(arguments.server, f"{path}/explain", _Document)
+    body, document = _ask(arguments, f"{path}/explain", _Document)
     if arguments.json:
         _print_json(body)
     else:
@@ -94,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run_log(arguments: argparse.Namespace, path: str, *, since: str) -> int:
     """Asks for the decision log, and shows it."""
-    body, log = _ask(arguments.server, f"{path}/decisions?since={since}", _Log)
+    body, log = _ask(arguments, f"{path}/decisions?since={since}", _Log)
     if arguments.json:
         _print_json(body)
     elif log.decisions:
@@ -120,12 +123,14 @@ def _scaled_object(text: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def _ask(server: str, path: str, kind: type[_T]) -> tuple[bytes, _T]:
+def _ask(arguments: argparse.Namespace, path: str, kind: type[_T]) -> tuple[bytes, _T]:
     """The body of the server's answer, and what it says."""
+    server: str = arguments.server
     shown = without_credentials(server)
+    tls = _tls(arguments.ca, arguments.cert) if server.startswith("https:") else True
     try:
         # the environment's proxies are for the world outside, not for a forwarded port
-        reply = httpx.get(server.rstrip("/") + path, timeout=_TIMEOUT, trust_env=False)
+        reply = httpx.get(server.rstrip("/") + path, timeout=_TIMEOUT, trust_env=False, verify=tls)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         raise NotExplained(
             f"--server {quoted(shown)} is no address; write http://HOST:PORT, such as {_DEFAULT_SERVER}"
@@ -154,6 +159,24 @@ def _ask(server: str, path: str, kind: type[_T]) -> tuple[bytes, _T]:
         _not_ours(shown)
 
 
+def _tls(ca: str | None, cert: str | None) -> ssl.SSLContext:
+    """Whom to trust and who we are."""
+    context = ssl.create_default_context()
+    for option, path in (("--ca", ca), ("--cert", cert)):
+        try:
+            if path is not None and option == "--ca":
+                context = ssl.create_default_context(cafile=path)
+            elif path is not None:
+                context.load_cert_chain(path, password="")  # OpenSSL would ask the terminal for an encrypted key's
+        except (OSError, ValueError) as error:
+            why = error.strerror if type(error) is FileNotFoundError else ""
+            holds = "a certificate and its unencrypted key" if option == "--cert" else "certificates"
+            raise NotExplained(
+                f"{option} {quoted(path or '')}: {why or f'the file must hold {holds} in PEM'}"
+            ) from None
+    return context
+
+
 def _refused(shown: str, reply: httpx.Response) -> NoReturn:
     """Gives the server's own text if it is Foresail's."""
     try:
@@ -174,6 +197,8 @@ def _cause(error: httpx.HTTPError) -> str:
     """What the operating system said, below the layers that wrapped it."""
     cause: BaseException | None = error
     while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"certificate verify failed: {cause.verify_message}"
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror.lower()
         cause = cause.__cause__ or cause.__context__

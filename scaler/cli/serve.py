@@ -17,11 +17,14 @@ from scaler.cli.arguments import add_config_argument
 from scaler.edge.desk import TriggerDesk
 from scaler.edge.link import EngineLink
 from scaler.edge.logbook import Logbook
+from scaler.keda.clients import only_clients, server_credentials
 from scaler.keda.server import KedaServer, Limits
 from scaler.settings import load_settings
 from scaler.telemetry.edge import EdgeMetrics, MetricsPage
 from scaler.telemetry.log import get_logger, setup_logging
 from scaler.telemetry.loop_lag import watch_loop
+from scaler.tls.settings import certificates_of
+from scaler.web.access import access_of
 from scaler.web.app import make_app
 from scaler.web.board import ReadyState
 from scaler.web.listen import listening
@@ -90,16 +93,28 @@ async def _serve(settings: Settings) -> None:
     board = Board(entries=desk.entries, ready=state.ready, clock=time.time)
     metrics = EdgeMetrics(registry, version=__version__, triggers=board.triggers)
     page = MetricsPage(registry, metrics, engine_metrics=lambda: link.ask("metrics", within=_ENGINE_METRICS_WITHIN))
-    server = KedaServer(desk, address=settings.grpc_address, observer=metrics.call_ended, limits=_limits(settings))
+    certificates = certificates_of(settings, clock=time.time)
+    if certificates is not None:
+        metrics.follow_certificate(lambda: certificates.current().not_after)
+    server = KedaServer(
+        desk,
+        address=settings.grpc_address,
+        observer=metrics.call_ended,
+        limits=_limits(settings),
+        credentials=None if certificates is None else server_credentials(certificates),
+        admit=only_clients(settings.tls_grpc_clients),
+    )
     stop = _stop_signal()
     app = make_app(
         board=board,
         metrics_page=page.render,
         decisions=DecisionPages(Logbook(desk=desk, link=link), clock=time.time),
+        access=access_of(settings),
     )
     tasks: list[asyncio.Task[None]] = []
     try:
-        async with listening(app, settings.http_address) as http_port:
+        of_http = certificates if settings.tls_http != "off" else None
+        async with listening(app, settings.http_address, certificates=of_http) as http_port:
             await server.start()
             tasks += [asyncio.create_task(link.run(desk)), asyncio.create_task(watch_loop(metrics.loop_late))]
             state.reason = ""

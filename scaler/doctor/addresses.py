@@ -28,14 +28,18 @@ _MEND = {
 }
 
 
-def address_checks(about: str, *, grpc_address: str, http_address: str) -> list[Check]:
-    """Checks of both addresses, as the settings give them."""
+def address_checks(
+    about: str, *, grpc_address: str, http_address: str, grpc_tls: bool = False, http_tls: bool = False
+) -> list[Check]:
+    """Checks of both addresses, as the settings give them, and whether they speak TLS."""
 
     async def grpc_side() -> Finding:
-        return await _free(grpc_address, "grpc_address") or await _grpc_answer(grpc_address)
+        free = await _free(grpc_address, "grpc_address")
+        return free or (_unasked(grpc_address) if grpc_tls else await _grpc_answer(grpc_address))
 
     async def http_side() -> Finding:
-        return await _free(http_address, "http_address") or await _http_answer(http_address)
+        free = await _free(http_address, "http_address")
+        return free or (_unasked(http_address) if http_tls else await _http_answer(http_address))
 
     return [
         Check(about=about, name="gRPC address", ask=grpc_side),
@@ -52,6 +56,12 @@ async def _free(address: str, setting: str) -> Finding | None:
         return None
     mend = _MEND.get(error.errno or 0, "give HOST:PORT of this machine, such as [::]:6000")
     return fail(f"{setting} {address}: cannot listen there: {error.strerror}", mend)
+
+
+def _unasked(address: str) -> Finding:
+    """Somebody listens, and answers nobody without the right certificate: this command has none."""
+    mend = "nothing, if Foresail runs here: its metrics and its log say how it does"
+    return warn(f"somebody listens at {address}; who it is cannot be asked without a client's certificate", mend)
 
 
 async def _grpc_answer(address: str) -> Finding:

@@ -9,6 +9,7 @@ from scaler.doctor.check import Check, Finding, fail, good
 from scaler.doctor.here import machine_checks
 from scaler.doctor.query import Question, past_check, query_checks
 from scaler.doctor.source import Tools, source_checks
+from scaler.doctor.tls import tls_checks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,7 +61,14 @@ def checks_of(
 
     checks = [
         Check(about=_HERE, name=_SETTINGS, ask=read),
-        *address_checks(_HERE, grpc_address=settings.grpc_address, http_address=settings.http_address),
+        *tls_checks(_HERE, settings),
+        *address_checks(
+            _HERE,
+            grpc_address=settings.grpc_address,
+            http_address=settings.http_address,
+            grpc_tls=bool(settings.tls_cert),
+            http_tls=bool(settings.tls_cert) and settings.tls_http != "off",
+        ),
         *machine_checks(_HERE, settings),
     ]
     for spec in sources:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import grpc
 
+from scaler.errors import ForesailError
 from scaler.keda.status import StatusTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from grpc import aio
@@ -33,6 +34,7 @@ class Calls:
         observer: Hears of every call.
         statuses: Turns errors into statuses.
         clock: Seconds that only go forward, fine enough for latencies.
+        admit: Looks at what TLS knows of a caller, and raises what the call ends with; None: everyone may call.
     """
 
     def __init__(
@@ -41,10 +43,12 @@ class Calls:
         observer: CallObserver,
         statuses: StatusTable | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        admit: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
         self.observer = observer
         self.statuses = statuses or StatusTable()
         self.clock = clock
+        self.admit = admit
 
     def boundary(self, method: str, context: aio.ServicerContext[Any, Any]) -> _Boundary:
         """An `async with` around all that one call does."""
@@ -63,16 +67,24 @@ class _Boundary:
         self._started = calls.clock()
 
     async def __aenter__(self) -> None:
-        pass
+        admit = self._calls.admit
+        if admit is not None:
+            try:
+                admit(self._context.auth_context())
+            except ForesailError as error:
+                await self._fail(error)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, Exception):
-            status = self._calls.statuses.status(error, method=self._method)
-            self._observe(status.code)
-            await self._context.abort(status.code, status.text)
+            await self._fail(error)
         self._observe(grpc.StatusCode.OK if error is None else grpc.StatusCode.CANCELLED)
+
+    async def _fail(self, error: Exception) -> NoReturn:
+        status = self._calls.statuses.status(error, method=self._method)
+        self._observe(status.code)
+        await self._context.abort(status.code, status.text)
 
     def _observe(self, code: grpc.StatusCode) -> None:
         self._calls.observer(self._method, code, self._calls.clock() - self._started)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -21,6 +21,8 @@ from scaler.pb import externalscaler_pb2
 from scaler.pb.externalscaler_pb2_grpc import add_ExternalScalerServicer_to_server
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import grpc
 
     from scaler.keda.calls import CallObserver
@@ -64,6 +66,7 @@ class KedaServer:
         observer: Hears of every call.
         limits: Bounds.
         credentials: TLS; None listens in plain text.
+        admit: Looks at what TLS knows of a caller, and raises what the call ends with; None: everyone may call.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class KedaServer:
         observer: CallObserver,
         limits: Limits | None = None,
         credentials: grpc.ServerCredentials | None = None,
+        admit: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
         limits = limits or Limits()
         self._address = address
@@ -81,7 +85,8 @@ class KedaServer:
         self._port = 0
         self._health = Health([SERVICE])
         self._streams = Streams(desk, most=limits.streams, rest=limits.stream_rest)
-        servicer = Servicer(desk, calls=Calls(observer=observer), streams=self._streams, deadline=limits.deadline)
+        calls = Calls(observer=observer, admit=admit)
+        servicer = Servicer(desk, calls=calls, streams=self._streams, deadline=limits.deadline)
         self._server = aio.server(
             options=_options(limits),
             # streams have a bound of their own: they must not use up what polls need

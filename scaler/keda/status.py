@@ -14,6 +14,7 @@ import grpc
 
 from scaler.errors import (
     AddressRefused,
+    ClientRefused,
     DeadlinePassed,
     EngineLost,
     ForesailError,
@@ -34,6 +35,7 @@ __all__ = ["CODES", "INTERNAL_TEXT", "LONGEST_TEXT", "Status", "StatusTable"]
 CODES: Mapping[type[Exception], grpc.StatusCode] = {
     InvalidTrigger: grpc.StatusCode.INVALID_ARGUMENT,
     AddressRefused: grpc.StatusCode.PERMISSION_DENIED,
+    ClientRefused: grpc.StatusCode.PERMISSION_DENIED,
     LimitReached: grpc.StatusCode.RESOURCE_EXHAUSTED,
     ValueUnknown: grpc.StatusCode.UNAVAILABLE,
     SourceError: grpc.StatusCode.UNAVAILABLE,

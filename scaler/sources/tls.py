@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import ssl
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import httpx
 
 from scaler.errors import InvalidTrigger
+from scaler.tls.pem import load_pair
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from scaler.sources.base import SourceSpec
 
 __all__ = ["tls_context"]
@@ -48,21 +45,8 @@ def tls_context(spec: SourceSpec) -> ssl.SSLContext:
 
 
 def _load_client_certificate(context: ssl.SSLContext, spec: SourceSpec) -> None:
-    with _in_memory(spec.cert) as cert, _in_memory(spec.key) as key:
-        try:
-            # an empty password: OpenSSL would ask the terminal for that of an encrypted key
-            context.load_cert_chain(cert, key, password="")
-        except (ssl.SSLError, ValueError) as error:
-            problem = "cert and key are not a certificate and its unencrypted private key in PEM form"
-            raise InvalidTrigger([problem]) from error
-
-
-@contextmanager
-def _in_memory(text: str) -> Iterator[str]:
-    """A path to the text for OpenSSL, which reads only files: an anonymous one, in memory, gone when closed."""
-    descriptor = os.memfd_create("pem", os.MFD_CLOEXEC)
     try:
-        os.write(descriptor, text.encode())
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)
+        load_pair(context, cert=spec.cert.encode(), key=spec.key.encode())
+    except (ssl.SSLError, ValueError) as error:
+        problem = "cert and key are not a certificate and its unencrypted private key in PEM form"
+        raise InvalidTrigger([problem]) from error

@@ -71,6 +71,7 @@ class EdgeMetrics:
             version: Of this program.
             triggers: All triggers in use; called for each page, from a thread.
         """
+        self._registry = registry
         self._rpcs = metrics.RPCS.counter(registry)
         self._rpc_seconds = metrics.RPC_SECONDS.histogram(registry)
         # finding a metric by its labels takes longer than counting: each is found once
@@ -81,6 +82,10 @@ class EdgeMetrics:
         metrics.BUILD_INFO.gauge(registry).labels(version, platform.python_version()).set(1)
         registry.register(_TriggerCollector(triggers))
         ProcessCollector(registry=registry)
+
+    def follow_certificate(self, not_after: Callable[[], float]) -> None:
+        """Tells of the certificate in force; `not_after` gives its end, epoch seconds."""
+        metrics.CERTIFICATE_END.gauge(self._registry).set_function(not_after)
 
     def call_ended(self, method: str, code: _StatusCode, seconds: float) -> None:
         """A call was answered: a `scaler.keda.calls.CallObserver`. A stream's time says nothing of our speed."""

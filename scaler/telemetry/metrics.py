@@ -85,6 +85,11 @@ LEAD_TIME = Metric(
 )
 ACTIVE = Metric("foresail_active", "gauge", "What IsActive answers now; absent while it is an error.", _TRIGGER)
 TRIGGERS = Metric("foresail_triggers", "gauge", "Triggers in use.")
+CERTIFICATE_END = Metric(
+    "foresail_tls_certificate_not_after_seconds",
+    "gauge",
+    "When the certificate in force ends, epoch seconds; absent without TLS.",
+)
 BUILD_INFO = Metric("foresail_build_info", "gauge", "Always 1; the version is in the labels.", ("version", "python"))
 RPCS = Metric("foresail_rpc_total", "counter", "Calls answered, by gRPC status.", ("method", "code"))
 RPC_SECONDS = Metric(
@@ -116,6 +121,7 @@ EDGE = (
     EDGE_LAG,
     ENGINE_UP,
     ENGINE_RESTARTS,
+    CERTIFICATE_END,
     BUILD_INFO,
 )
 """What the edge process exports, besides `process_*` of itself."""

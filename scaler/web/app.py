@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from aiohttp import web
 
 from scaler.errors import EngineLost
 from scaler.telemetry.log import get_logger
+from scaler.web.access import Access, NotAdmitted
 from scaler.web.log import InvalidSince
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from aiohttp.typedefs import Middleware
 
     from scaler.web.board import TriggerBoard
     from scaler.web.log import DecisionPages
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["make_app"]
 
 log = get_logger(__name__)
+
+_Handler: TypeAlias = "Callable[[web.Request], Awaitable[web.StreamResponse]]"
 
 _ENDPOINTS = {
     "/healthz": "liveness: the process runs",
@@ -39,7 +44,11 @@ _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def make_app(
-    *, board: TriggerBoard, metrics_page: Callable[[], Awaitable[bytes]], decisions: DecisionPages
+    *,
+    board: TriggerBoard,
+    metrics_page: Callable[[], Awaitable[bytes]],
+    decisions: DecisionPages,
+    access: Access | None = None,
 ) -> web.Application:
     """The application.
 
@@ -47,9 +56,10 @@ def make_app(
         board: The triggers in use, and whether this server is ready.
         metrics_page: Renders /metrics: `scaler.telemetry.edge.MetricsPage.render`.
         decisions: The decision log.
+        access: Who may read; None: everyone who reaches the port.
     """
     pages = _Pages(board, metrics_page, decisions)
-    app = web.Application(middlewares=[_errors], client_max_size=0)  # no request has a body
+    app = web.Application(middlewares=[_errors, _guard(access or Access())], client_max_size=0)  # no request has a body
     app.router.add_get("/", pages.index)
     app.router.add_get("/healthz", pages.healthz)
     app.router.add_get("/readyz", pages.readyz)
@@ -115,13 +125,23 @@ class _Pages:
         return _json({"decisions": found})
 
 
+def _guard(access: Access) -> Middleware:
+    @web.middleware
+    async def guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Looks at the path as it was asked for: what is not there is not told to strangers either."""
+        access.admit(request.path, request.transport)
+        return await handler(request)
+
+    return guard
+
+
 @web.middleware
-async def _errors(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
+async def _errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
     """Every error is JSON with a text that stands alone."""
     try:
         return await handler(request)
+    except NotAdmitted as error:
+        return _error(error.status, str(error))
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
         text = f"{request.path} is asked with {' or '.join(sorted(error.allowed_methods))}, not {request.method}"

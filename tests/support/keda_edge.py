@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scaler.keda.server import KedaServer, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     import grpc
 
@@ -48,6 +48,7 @@ async def running_edge(
     address: str = "127.0.0.1:0",
     limits: Limits | None = None,
     credentials: grpc.ServerCredentials | None = None,
+    admit: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> AsyncIterator[Edge]:
     """Serves until the block ends, then drops whatever is still open."""
     calls: list[tuple[str, grpc.StatusCode, float]] = []
@@ -57,6 +58,7 @@ async def running_edge(
         observer=lambda method, code, seconds: calls.append((method, code, seconds)),
         limits=limits or Limits(stream_rest=0.0),
         credentials=credentials,
+        admit=admit,
     )
     await server.start()
     try:

@@ -329,3 +329,27 @@ def test_an_empty_secret_key_counts_as_not_given(load: Loader) -> None:
 def test_listening_on_all_hosts_may_be_written_short(load: Loader) -> None:
     assert load('grpc_address = ":6000"').grpc_address == "[::]:6000"
     assert load('grpc_address = "[::1]:0"').grpc_address == "[::1]:0"
+
+
+def test_tls_is_given_whole(load: Loader) -> None:
+    assert load.problems('tls_cert = "/tls/tls.crt"') == ("tls_cert is given without tls_key; TLS needs both",)
+    assert load.problems('tls_key = "/tls/tls.key"') == ("tls_key is given without tls_cert; TLS needs both",)
+    assert load.problems('tls_client_ca = "/tls/ca.crt"\ntls_grpc_clients = ["keda"]') == (
+        "tls_client_ca is given without tls_cert, which it needs",
+    )
+    assert load.problems('tls_grpc_clients = ["keda"]\ntls_http_clients = "a,b"') == (
+        "tls_grpc_clients is given without tls_client_ca, which it needs",
+        "tls_http_clients is given without tls_client_ca, which it needs",
+    )
+    settings = load(
+        'tls_cert = "/tls/tls.crt"\ntls_client_ca = "/tls/ca.crt"',
+        {"FORESAIL_TLS_KEY": "/tls/tls.key", "FORESAIL_TLS_GRPC_CLIENTS": "keda.svc, spiffe://x/y,keda.svc"},
+    )
+    assert (settings.tls_key, settings.tls_grpc_clients) == ("/tls/tls.key", ("keda.svc", "spiffe://x/y"))
+
+
+def test_names_of_clients_are_names(load: Loader) -> None:
+    wildcard, number = load.problems('tls_grpc_clients = ["*.keda.svc"]\ntls_http_clients = [7]')
+    no_name = '"*.keda.svc" is no name as certificates have them; there are no wildcards'
+    assert wildcard == f"tls_grpc_clients is ['*.keda.svc']: {no_name}"
+    assert number == 'tls_http_clients is [7]: it must be a list such as ["keda-operator.keda.svc"]'

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 EXPECTED = {
     "AddressRefused": "PERMISSION_DENIED",
+    "ClientRefused": "PERMISSION_DENIED",
     "DeadlinePassed": "DEADLINE_EXCEEDED",
     "EngineLost": "UNAVAILABLE",
     "ForesailError": "INTERNAL",

@@ -91,6 +91,7 @@ async def _exercised() -> bytes:
     parts.engine.bug("step 0123", ValueError("x"))
     parts.engine.loop_late(0.2)
     parts.engine.follow(series=lambda: 7, fits_waiting=lambda: 2, files_set_aside=lambda: 1)
+    parts.edge.follow_certificate(lambda: 1.8e9)
     return await parts.page()
 
 
@@ -102,6 +103,13 @@ async def test_all_that_is_declared_is_exported_and_nothing_else() -> None:
     assert {name for name in ours if not name.endswith("_created")} == {metric.name for metric in (*EDGE, *ENGINE)}
     assert "process_resident_memory_bytes" in exported
     assert "foresail_engine_process_resident_memory_bytes" in exported
+
+
+async def test_the_end_of_the_certificate_is_read_at_each_page() -> None:
+    parts, ends = Parts(), iter([100.0, 200.0])
+    parts.edge.follow_certificate(lambda: next(ends))
+    for end in (b"100.0", b"200.0"):
+        assert b"foresail_tls_certificate_not_after_seconds " + end in await parts.page()
 
 
 async def test_figures_are_those_told() -> None:

@@ -1,0 +1,68 @@
+"""Who may read the HTTP side: clients by their certificates.
+
+/healthz and /readyz stay open: the kubelet has no certificate, and they tell nothing of anyone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from scaler.errors import ClientRefused, ForesailError
+from scaler.tls.material import subject_names
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from scaler.settings import Settings
+
+__all__ = ["OPEN_PATHS", "Access", "NotAdmitted", "access_of"]
+
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+
+
+class NotAdmitted(ForesailError):
+    """The request is refused. Attribute `status`: 401 or 403."""
+
+    def __init__(self, status: HTTPStatus, text: str) -> None:
+        self.status = status
+        super().__init__(text)
+
+
+def access_of(settings: Settings) -> Access:
+    """Who may read by these settings."""
+    asked = settings.tls_http == "mutual" and bool(settings.tls_client_ca)
+    return Access(certificate=asked, clients=settings.tls_http_clients if asked else ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Decides who may read.
+
+    Attributes:
+        certificate: A client's certificate is asked for.
+        clients: Subject alternative names of those that may read; empty: every certificate that TLS took.
+    """
+
+    certificate: bool = False
+    clients: tuple[str, ...] = ()
+
+    def admit(self, path: str, transport: asyncio.BaseTransport | None) -> None:
+        """Admits a request.
+
+        Raises:
+            NotAdmitted: Why not, in words.
+        """
+        if self.certificate and path not in OPEN_PATHS:
+            self._check_certificate(transport)
+
+    def _check_certificate(self, transport: asyncio.BaseTransport | None) -> None:
+        shown = transport.get_extra_info("peercert") if transport is not None else None
+        if not shown:
+            text = "a client certificate is asked for here, and none was shown: give one of the server's tls_client_ca"
+            raise NotAdmitted(HTTPStatus.UNAUTHORIZED, text)
+        names = subject_names(shown)
+        if self.clients and {name.lower() for name in names}.isdisjoint(name.lower() for name in self.clients):
+            refused = ClientRefused.with_names(names, setting="tls_http_clients")
+            raise NotAdmitted(HTTPStatus.FORBIDDEN, str(refused))
