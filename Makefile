@@ -12,65 +12,74 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test chaos check lint types imports generated format proto docs bench bench-parts bench-forecast bench-replay clean
+.PHONY: help setup dev run test chaos check lint types imports generated format proto docs bench bench-parts bench-forecast bench-replay clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.ready ## make the virtual environment with everything in it
+setup: $(VENV)/.ready ## make the virtual environment with what serving takes, `foresail` in its bin
 
-$(VENV)/.ready: pyproject.toml
+$(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); .ci/need python3-venv; $(PYTHON) -m venv $(VENV); }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+
+# two stamps: serving takes a minute to install, the tools of developers, torch among them, several
+$(VENV)/.ready: pyproject.toml | $(VENV)/bin/pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
+
+$(VENV)/.ready-dev: pyproject.toml | $(VENV)/bin/pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(VENV)/.ready $@
+
+dev: $(VENV)/.ready-dev ## the same with the tools of developers
 
 run: setup ## the main job on the embedded default: a demo workload, the server, and KEDA's side of it
 	.ci/need libgomp1
 	$(BIN)/foresail demo --for $(FOR)
 
-test: setup ## all tests, against a real Prometheus, gRPC channel and SQLite file
+test: dev ## all tests, against a real Prometheus, gRPC channel and SQLite file
 	.ci/need libgomp1 prometheus chromium openssl
 	$(BIN)/python -m pytest --numprocesses auto $(PYTEST_ARGS)
 
 check: lint types imports generated ## formatter, linter, types, import rules, generated code and pages
 
-lint: setup
+lint: dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: setup
+types: dev
 	$(BIN)/mypy
 
-imports: setup
+imports: dev
 	$(BIN)/lint-imports
 
-generated: setup
+generated: dev
 	.ci/regenerated $(BIN)
 
-format: setup ## let the formatter and the linter mend what they can
+format: dev ## let the formatter and the linter mend what they can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-proto: setup ## regenerate scaler/pb from proto/
+proto: dev ## regenerate scaler/pb from proto/
 	.ci/protoc $(BIN) .
 
-docs: setup ## regenerate docs/reference from the declarations
+docs: dev ## regenerate docs/reference from the declarations
 	$(BIN)/python -m scaler.reference --write
 
-bench: setup ## a fleet's load beside a bare gRPC server; MORE="--triggers 10000 --curve 2000,10000" and the like
+bench: dev ## a fleet's load beside a bare gRPC server; MORE="--triggers 10000 --curve 2000,10000" and the like
 	$(BIN)/python -m tests.bench.load.run $(MORE)
 
-bench-parts: setup ## what the hot paths cost one by one
+bench-parts: dev ## what the hot paths cost one by one
 	$(BIN)/python -m pytest tests/bench -m bench -s
 
-chaos: setup ## inject every fault of docs/faults.md into the running system, then a fleet under random ones
+chaos: dev ## inject every fault of docs/faults.md into the running system, then a fleet under random ones
 	.ci/need libgomp1 prometheus
 	$(BIN)/python -m pytest tests/chaos -m "chaos or not chaos" -s $(PYTEST_ARGS)
 
-bench-forecast: setup ## accuracy, coverage and cost of every method on the traces in TRACES; MORE=... adds options
+bench-forecast: dev ## accuracy, coverage and cost of every method on the traces in TRACES; MORE=... adds options
 	$(BIN)/python -m tests.bench.forecast $(TRACES) $(MORE)
 
-bench-replay: setup ## replay the traces in TRACES: Foresail beside plain KEDA and the methods of its rivals
+bench-replay: dev ## replay the traces in TRACES: Foresail beside plain KEDA and the methods of its rivals
 	$(BIN)/python -m tests.bench.replay --traces $(TRACES)
 
 clean: ## remove what the other targets made
