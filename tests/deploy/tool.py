@@ -1,0 +1,115 @@
+"""Helm and the schemas of Kubernetes, KEDA, cert-manager and the Prometheus operator, in an environment of their own.
+
+They are large, and one of them brings a pytest plug-in that we do not want: `make deploy-tools` puts them into
+.venv-deploy, whose Python runs this file. It reads a request from standard input and answers on standard output, both
+JSON: `{"render": [{"chart", "name", "namespace", "values"}]}` or `{"validate": [{"version", "manifest"}]}`.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from typing import Any
+
+Manifest = dict[str, Any]
+
+
+def render(request: dict[str, Any]) -> dict[str, Any]:
+    """The rendered templates by path, or why Helm refuses."""
+    import helm_python as helm  # noqa: PLC0415 - a Go run time of 80 MB, not needed to validate
+
+    chart = helm.Chart.load(request["chart"])
+    try:
+        chart.validate_schema(request["values"])
+        files = chart.render(request["values"], name=request["name"], namespace=request["namespace"])
+    except helm.HelmError as error:
+        return {"error": str(error)}
+    return {"files": files}
+
+
+def lint(chart: str) -> dict[str, Any]:
+    """What `helm lint` says."""
+    import helm_python as helm  # noqa: PLC0415 - as above
+
+    report: dict[str, Any] = helm.lint(chart)
+    return report
+
+
+def validate(request: dict[str, Any]) -> str:
+    """What is wrong with a manifest, or an empty text."""
+    manifest = request["manifest"]
+    model = _custom(manifest.get("apiVersion", ""), manifest.get("kind", ""))
+    return _kubernetes(manifest, request["version"]) if model is None else _by_model(manifest, model)
+
+
+def _kubernetes(manifest: Manifest, version: str) -> str:
+    from kubernetes_validate import utils  # noqa: PLC0415 - as above
+
+    # it reads megabytes of definitions for every manifest
+    utils.schema_contents = _cached(utils.schema_contents)
+    try:
+        utils.validate(manifest, version, strict=True)
+    except (utils.ValidationError, utils.SchemaNotFoundError) as error:
+        return str(error.message)
+    return ""
+
+
+@functools.cache
+def _cached(read: Any) -> Any:
+    return read if hasattr(read, "cache_info") else functools.cache(read)
+
+
+def _custom(api_version: str, kind: str) -> Any:
+    """The model of a custom resource; None for what is Kubernetes' own."""
+    group = api_version.partition("/")[0]
+    if group == "keda.sh":
+        from cloudcoil.models.keda import v1alpha1 as models  # noqa: PLC0415 - as above
+    elif group == "cert-manager.io":
+        from cloudcoil.models.cert_manager import v1 as models  # noqa: PLC0415 - as above
+    elif group == "monitoring.coreos.com":
+        from cloudcoil.models.prometheus_operator import v1 as models  # noqa: PLC0415 - as above
+    else:
+        return None
+    return getattr(models, kind)
+
+
+def _by_model(manifest: Manifest, model: Any) -> str:
+    """Wrong types and missing fields by the model; unknown fields because they are lost on the way through it."""
+    try:
+        known = model.model_validate(manifest, strict=False)
+    except ValueError as error:
+        return str(error)
+    return "; ".join(_lost(manifest, known.model_dump(mode="json", by_alias=True, exclude_unset=True), ""))
+
+
+def _lost(given: Any, kept: Any, path: str) -> list[str]:
+    if isinstance(given, dict):
+        kept = kept if isinstance(kept, dict) else {}
+        return [
+            text
+            for key, value in given.items()
+            for text in (
+                _lost(value, kept[key], f"{path}.{key}") if key in kept else [f"there is no field {path}.{key}"]
+            )
+        ]
+    if isinstance(given, list):
+        return [text for n, item in enumerate(given) for text in _lost(item, kept[n], f"{path}[{n}]")]
+    return []
+
+
+def main() -> None:
+    """Answers one request."""
+    request = json.load(sys.stdin)
+    answer: dict[str, Any] = {}
+    if "render" in request:
+        answer["render"] = [render(one) for one in request["render"]]
+    if "lint" in request:
+        answer["lint"] = lint(request["lint"])
+    if "validate" in request:
+        answer["validate"] = [validate(one) for one in request["validate"]]
+    json.dump(answer, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
