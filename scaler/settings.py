@@ -198,6 +198,14 @@ class Settings:
         group=_SOURCES,
         doc="Requests under way at once, to each source.",
     )
+    queries_together: int = parameter(
+        "queries_together",
+        integer(minimum=1, maximum=1000),
+        default=50,
+        group=_SOURCES,
+        doc="Queries of different series in one request at most, each under a label of its own; 1 asks each alone, as "
+        "KEDA does.",
+    )
     max_response_bytes: int = parameter(
         "max_response_bytes",
         integer(minimum=65_536, maximum=1 << 30),

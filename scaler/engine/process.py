@@ -99,7 +99,12 @@ async def _serve(settings: Settings, frames: FrameReader[ToEngine], publish: Cal
     metrics = EngineMetrics(registry)
     store = _open_store(settings.data_dir / STORE_FILE, metrics)
     policy = AddressPolicy.parse(settings.allow_addresses, only_listed=settings.only_listed_addresses)
-    pool = SourcePool(policy=policy, max_bytes=settings.max_response_bytes, connections=settings.source_concurrency)
+    pool = SourcePool(
+        policy=policy,
+        max_bytes=settings.max_response_bytes,
+        connections=settings.source_concurrency,
+        together=settings.queries_together,
+    )
     lag = asyncio.create_task(watch_loop(metrics.loop_late))
     try:
         async with running_engine(

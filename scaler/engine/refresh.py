@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
 
 from forecasting.series import TimeSeries
 from scaler.engine.timetable import spread
+from scaler.engine.together import Together
 from scaler.errors import ForesailError, SourceError
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ _SETTLE = 1 / 30  # of the step, at most _LONGEST_SETTLE, after its end: the las
 _LONGEST_SETTLE = 2.0  # seconds
 _SPREAD = 0.2  # of the step, at most _LONGEST_SPREAD: the series of a fleet are not asked for all at once
 _LONGEST_SPREAD = 12.0
+_SLOT = 0.5  # seconds: series that are due within one are due at once, so that they can be asked for together
 _LONGEST_RETRY = 300.0  # seconds between two attempts at a past that the source does not give
 
 
@@ -48,8 +48,7 @@ class Refresh:
         """
         self._persistence = persistence
         self._interval = observe_interval
-        self._concurrency = concurrency
-        self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # of requests under way
+        self._together = Together(concurrency=concurrency)
         self._clock = clock
         self._meter = meter
 
@@ -60,8 +59,7 @@ class Refresh:
             Whether the source answers again after it failed: its past is worth asking for at once.
         """
         try:
-            async with self._place(series):
-                sample = await series.source.instant(series.query)
+            sample = await self._together.instant(series, series.query)
         except ForesailError as error:
             series.error = self._failed("instant", series, error)
             return False
@@ -74,8 +72,7 @@ class Refresh:
     async def ask(self, series: SeriesState, query: str) -> Sample:
         """Another query to the source of the series. Raises what the source does."""
         try:
-            async with self._place(series):
-                sample = await series.source.instant(query)
+            sample = await self._together.instant(series, query)
         except ForesailError as error:
             self._meter.source_asked("instant", error, series=series.id)
             raise
@@ -103,8 +100,7 @@ class Refresh:
         if start > end:
             return False
         try:
-            async with self._place(series):
-                new = await series.source.range(series.query, start=start, end=end, step=step)
+            new = await self._together.range(series, start=start, end=end)
         except ForesailError as error:
             series.past_error = self._failed("range", series, error)
             series.past_failures += 1
@@ -128,7 +124,7 @@ class Refresh:
 
     def next_observe(self, series: SeriesState) -> float:
         """When to look at the newest value again: a fixed phase of its own for each series."""
-        return _next_phase(self._clock(), every=self._interval, phase=spread(series.id) * self._interval)
+        return _next_phase(self._clock(), every=self._interval, phase=_share(series.id, self._interval))
 
     def next_step(self, series: SeriesState) -> float:
         """When the next step is complete and has settled. While the past cannot be had: soon, then ever later."""
@@ -138,20 +134,19 @@ class Refresh:
             wait = min(_LONGEST_RETRY, self._interval * 2.0 ** min(series.past_failures - 1, 16))
             return now + wait * (1.0 + spread(series.id) / 4)
         settle = min(_SETTLE * series.step, _LONGEST_SETTLE)
-        phase = settle + spread(series.id) * min(_SPREAD * series.step, _LONGEST_SPREAD)
+        phase = settle + _share(series.id, min(_SPREAD * series.step, _LONGEST_SPREAD))
         return _next_phase(now, every=series.step, phase=phase)
-
-    def _place(self, series: SeriesState) -> asyncio.Semaphore:
-        """The bound on requests to the series' source; it lives as long as somebody waits or asks."""
-        place = self._places.get(series.source_label)
-        if place is None:
-            place = self._places[series.source_label] = asyncio.Semaphore(self._concurrency)
-        return place
 
     def _failed(self, request: str, series: SeriesState, error: ForesailError) -> str:
         """Tells the meter; the failure in words."""
         self._meter.source_asked(request, error, series=series.id)
         return str(error) if isinstance(error, SourceError) else f"the source cannot be used: {error}"
+
+
+def _share(series_id: str, span: float) -> float:
+    """The series' own fixed part of a span of seconds, in whole slots."""
+    phase = spread(series_id) * span
+    return phase - phase % _SLOT
 
 
 def _next_phase(now: float, *, every: float, phase: float) -> float:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from forecasting.series import TimeSeries
+    from collections.abc import Sequence
 
-__all__ = ["MetricSource", "Sample", "SourceSpec"]
+    from forecasting.series import TimeSeries
+    from scaler.errors import SourceError
+    from scaler.sources.company import Company
+
+__all__ = ["AsksMany", "MetricSource", "Sample", "SourceSpec"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +72,24 @@ class MetricSource(Protocol):
 
     async def close(self) -> None:
         """Gives back its connections."""
+        ...
+
+
+@runtime_checkable
+class AsksMany(Protocol):
+    """A source that can ask several queries in one request. Those that `company.takes`, of sources that share it."""
+
+    @property
+    def company(self) -> Company:
+        """Which queries may be asked together; the same object for all sources that can ask for each other."""
+        ...
+
+    async def instant_many(self, queries: Sequence[str]) -> list[Sample | SourceError]:
+        """As `instant`, for each of the queries, which are all different."""
+        ...
+
+    async def range_many(
+        self, queries: Sequence[str], *, start: int, end: int, step: int
+    ) -> list[TimeSeries | SourceError]:
+        """As `range`, for each of the queries, which are all different."""
         ...

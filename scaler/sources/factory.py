@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import httpx
 
 from scaler.errors import InvalidTrigger
+from scaler.sources.company import Company
 from scaler.sources.exposition import ExpositionSource
 from scaler.sources.fetch import DEFAULT_MAX_BYTES, RetryPolicy, Timing
 from scaler.sources.prometheus import PrometheusSource
@@ -16,9 +17,10 @@ from scaler.sources.tls import tls_context
 from scaler.sources.transport import GuardedBackend, GuardedTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from forecasting.series import TimeSeries
+    from scaler.errors import SourceError
     from scaler.sources.address import AddressPolicy
     from scaler.sources.base import MetricSource, Sample, SourceSpec
 
@@ -33,6 +35,7 @@ class _Shared:
     """The connections of equal specifications, and how many sources use them."""
 
     client: httpx.AsyncClient
+    companies: dict[bool, Company]  # by `ignore_null_values`: those who read an answer alike
     users: int = 0
 
 
@@ -44,6 +47,7 @@ class SourcePool:
             word: its address is allowed.
         max_bytes: The most bytes of one answer, decompressed.
         connections: The most connections to one source at once.
+        together: Queries in one request at most, for sources that take several.
         retry: When to try again.
         timing: Clocks and chance.
     """
@@ -54,12 +58,14 @@ class SourcePool:
         policy: AddressPolicy,
         max_bytes: int = DEFAULT_MAX_BYTES,
         connections: int = 16,
+        together: int = 1,
         retry: RetryPolicy | None = None,
         timing: Timing | None = None,
     ) -> None:
         self._policy = policy
         self._max_bytes = max_bytes
         self._connections = connections
+        self._together = together
         self._retry = retry or RetryPolicy()
         self._timing = timing or Timing()
         self._shared: dict[SourceSpec, _Shared] = {}
@@ -91,11 +97,16 @@ class SourcePool:
         if kind is None:
             raise InvalidTrigger([f"no source is of the kind {spec.kind!r}; it is one of {', '.join(sorted(_KINDS))}"])
         key = replace(spec, ignore_null_values=False)  # a matter of reading answers, not of connections
-        shared = self._shared.get(key) or _Shared(self._client(spec))
+        shared = self._shared.get(key) or _Shared(
+            self._client(spec), {reading: Company(most=self._together) for reading in (False, True)}
+        )
         source = kind(spec, client=shared.client, retry=self._retry, max_bytes=self._max_bytes, timing=self._timing)
+        if isinstance(source, PrometheusSource):
+            source.company = shared.companies[spec.ignore_null_values]
         self._shared[key] = shared
         shared.users += 1
-        return _Lease(source, lambda: self._give_up(key))
+        lease = _LeaseOfMany if isinstance(source, PrometheusSource) else _Lease
+        return lease(source, lambda: self._give_up(key))
 
     async def close(self) -> None:
         """Closes all connections, whoever still has a share."""
@@ -155,3 +166,21 @@ class _Lease:
         client = self._give_up()
         if client is not None:
             await client.aclose()
+
+
+class _LeaseOfMany(_Lease):
+    """The same of a source that can ask several queries in one request."""
+
+    _source: PrometheusSource
+
+    @property
+    def company(self) -> Company:
+        return self._source.company
+
+    async def instant_many(self, queries: Sequence[str]) -> list[Sample | SourceError]:
+        return await self._source.instant_many(queries)
+
+    async def range_many(
+        self, queries: Sequence[str], *, start: int, end: int, step: int
+    ) -> list[TimeSeries | SourceError]:
+        return await self._source.range_many(queries, start=start, end=end, step=step)

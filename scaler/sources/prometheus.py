@@ -47,11 +47,12 @@ from scaler.errors import (
 from scaler.sources.address import shown
 from scaler.sources.answer import Answer, Range, Vector, go_number, label_text
 from scaler.sources.base import Sample
+from scaler.sources.company import Company
 from scaler.sources.fetch import DEFAULT_MAX_BYTES, Fetcher, Reply, RetryPolicy, Timing, extended, status_error
 from scaler.words import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from forecasting.series import FloatArray
     from scaler.sources.answer import Labels
@@ -69,6 +70,7 @@ _CLOCK_GRAIN = 0.002  # seconds: Prometheus writes times with milliseconds
 _log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
+_S = TypeVar("_S", Vector, Range)
 _answers = msgspec.json.Decoder(Answer)
 
 
@@ -81,6 +83,7 @@ class PrometheusSource:
         retry: When to try again; for instant queries within the specification's timeout in all.
         max_bytes: The most bytes of an answer, decompressed.
         timing: Clocks and chance.
+        company: Which queries are asked together; None: each is asked alone.
 
     Raises:
         InvalidTrigger: The specification's headers cannot be sent.
@@ -94,8 +97,10 @@ class PrometheusSource:
         retry: RetryPolicy | None = None,
         max_bytes: int = DEFAULT_MAX_BYTES,
         timing: Timing | None = None,
+        company: Company | None = None,
     ) -> None:
         self._spec = spec
+        self.company = company or Company(most=1)
         self._client = client
         self._timing = timing or Timing()
         self._fetcher = Fetcher(spec, client=client, max_bytes=max_bytes, timing=self._timing)
@@ -108,7 +113,65 @@ class PrometheusSource:
         """The value that plain KEDA would see now: the query at this second."""
         now = int(self._timing.now())  # whole seconds, as KEDA sends them
         answer = await self._ask("query", query, {"time": str(now)}, retry=self._brief)
-        time, value = self._one_number(query, answer, now=now)
+        return self._sample(query, *self._one_number(query, answer, now=now), now=now, warning=self._warning(answer))
+
+    async def instant_many(self, queries: Sequence[str]) -> list[Sample | SourceError]:
+        """As `instant`, for each of the queries: see `scaler.sources.company`."""
+
+        async def many(some: Sequence[str]) -> tuple[list[Sample | SourceError], bool]:
+            now = int(self._timing.now())
+            answer = await self._ask("query", self.company.query(some), {"time": str(now)}, retry=self._brief)
+            warning = self._warning(answer, together=True)
+
+            def read(query: str, series: Sequence[Vector]) -> Sample:
+                return self._sample(query, *self._of_vector(query, series, now=now), now=now, warning=warning)
+
+            return self._parted(some, self._result(answer, "vector", list[Vector]), read), bool(warning)
+
+        return await self.company.ask(queries, one=self.instant, many=many)
+
+    async def range_many(
+        self, queries: Sequence[str], *, start: int, end: int, step: int
+    ) -> list[TimeSeries | SourceError]:
+        """As `range`, for each of the queries; at most 11,000 points."""
+        span = {"start": str(start), "end": str(end), "step": str(step)}
+        count = (end - start) // step + 1
+
+        async def many(some: Sequence[str]) -> tuple[list[TimeSeries | SourceError], bool]:
+            answer = await self._ask("query_range", self.company.query(some), span, retry=self._patient)
+
+            def read(query: str, series: Sequence[Range]) -> TimeSeries:
+                values = np.full(count, np.nan)
+                several = self._fill(values, series, start=start, step=step)
+                return self._history(query, values, [each.metric for each in series] * several, start=start, step=step)
+
+            return self._parted(some, self._result(answer, "matrix", list[Range]), read), self._tell_of(some[0], answer)
+
+        async def one(query: str) -> TimeSeries:
+            return await self.range(query, start=start, end=end, step=step)
+
+        return await self.company.ask(queries, one=one, many=many)
+
+    def _parted(
+        self, queries: Sequence[str], found: Sequence[_S], read: Callable[[str, Sequence[_S]], _Result]
+    ) -> list[_Result | SourceError]:
+        """What each query makes of the series that are its own."""
+        parts: list[list[_S]] = [[] for _ in queries]
+        for series in found:
+            part = self.company.part(series.metric)
+            if part is None or part >= len(queries):
+                raise self._not_promised("a series without the label that its query gives it")
+            parts[part].append(series)
+        results: list[_Result | SourceError] = []
+        for query, part_of_it in zip(queries, parts, strict=True):
+            try:
+                results.append(read(query, part_of_it))
+            except SourceError as error:
+                results.append(error)
+        return results
+
+    def _sample(self, query: str, time: float, value: float, *, now: int, warning: str) -> Sample:
+        """The value, if it is a load of now."""
         if not math.isfinite(value):
             raise NoData(
                 f"query {_short(query)} gives {go_number(value)}, which is no load: a division by zero does that, "
@@ -120,7 +183,7 @@ class PrometheusSource:
                 f"query {_short(query)} gives a value that is {age}: {self._fetcher.label} was asked for now; "
                 "a cache between here and there, or a wrong clock, does that"
             )
-        return Sample(time, value, warning=self._warning(answer))
+        return Sample(time, value, warning=warning)
 
     async def range(self, query: str, *, start: int, end: int, step: int) -> TimeSeries:
         """The samples at start, start + step, ... up to end; the module says what becomes a gap.
@@ -137,18 +200,27 @@ class PrometheusSource:
             since = start + first * step
             span = {"start": str(since), "end": str(since + (count - 1) * step), "step": str(step)}
             answer = await self._ask("query_range", query, span, retry=self._patient)
-            warning = self._warning(answer)
-            if warning and warning != self._warned_of:
-                _log.warning("the history of query %s may be partial: %s", _short(query), warning)
-            self._warned_of = warning
+            self._tell_of(query, answer)
             series = self._result(answer, "matrix", list[Range])
             if self._fill(values[first : first + count], series, start=since, step=step):
                 crowd = crowd or [each.metric for each in series]
+        return self._history(query, values, crowd, start=start, step=step)
+
+    def _history(self, query: str, values: FloatArray, crowd: list[Labels], *, start: int, step: int) -> TimeSeries:
+        """The samples; `crowd` is who was there where a value was expected of one."""
         if not np.isnan(values).all():
             return TimeSeries(start, step, values)
         if crowd:
             raise self._too_many(query, crowd)
         return TimeSeries(start, step, np.empty(0))
+
+    def _tell_of(self, query: str, answer: Answer) -> bool:
+        """Logs a warning about a history, once while it lasts; whether there is one."""
+        warning = self._warning(answer)
+        if warning and warning != self._warned_of:
+            _log.warning("the history of query %s may be partial: %s", _short(query), warning)
+        self._warned_of = warning
+        return bool(warning)
 
     async def clock(self) -> float:
         """The server's own clock, epoch seconds: `time()` at the moment that the server takes for now."""
@@ -237,7 +309,10 @@ class PrometheusSource:
                 f"query {_short(query)} gives {what} where one number is needed; "
                 "write for example sum(rate(http_requests_total[2m]))"
             )
-        series = self._result(answer, "vector", list[Vector])
+        return self._of_vector(query, self._result(answer, "vector", list[Vector]), now=now)
+
+    def _of_vector(self, query: str, series: Sequence[Vector], *, now: int) -> tuple[float, float]:
+        """Time and value of the one series that there should be."""
         if not series:
             if self._spec.ignore_null_values:
                 return now, 0.0
@@ -285,10 +360,13 @@ class PrometheusSource:
             f"{label_text(labels[0])} and {label_text(labels[1])}; aggregate them, for example with sum(...)"
         )
 
-    def _warning(self, answer: Answer) -> str:
+    def _warning(self, answer: Answer, *, together: bool = False) -> str:
+        """What the source says beside its answer; asked together, that may speak of the queries of others."""
         words = [*answer.warnings, *answer.infos]
         if answer.partial:
             words.append("some storage nodes did not answer, the data is partial")
+        if words and together:
+            return f"{self._fetcher.label} warns of one of the queries that it was asked at once, maybe of this one"
         return f"{self._fetcher.label} warns: {self._fetcher.quoted('; '.join(words))}" if words else ""
 
 

@@ -6,36 +6,56 @@ Prints its port, runs until its input ends, then prints how many queries it has 
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import time
 from urllib.parse import parse_qs, urlsplit
 
 from tests.bench.load.fleet import load_text, loads, member_of
 
+_LENGTH = re.compile(r"content-length: *([0-9]+)", re.IGNORECASE)
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+
+
+_PART = re.compile(r'"(?P<label>foresail_part)","(?P<part>[^"]+)","",""\)')
+
+
+def _asked(query: str) -> list[tuple[str, int]]:
+    """Labels, as JSON, and member of each series that the query gives: several, if they are asked together."""
+    found, at = [], 0
+    for part in _PART.finditer(query):
+        labels = f'{{"{part["label"]}":"{part["part"]}"}}'
+        found.append((labels, member_of(query[at : part.start()])))
+        at = part.end()
+    return found or [("{}", member_of(query))]
 
 
 def instant(query: str, now: int) -> bytes:
     """What Prometheus answers to /api/v1/query."""
-    sample = f'{{"metric":{{}},"value":[{now},"{load_text(member_of(query), now)}"]}}'
-    return f'{{"status":"success","data":{{"resultType":"vector","result":[{sample}]}}}}'.encode()
+    series = [f'{{"metric":{labels},"value":[{now},"{load_text(member, now)}"]}}' for labels, member in _asked(query)]
+    return _answer("vector", series)
 
 
 def window(query: str, start: int, end: int, step: int) -> bytes:
     """What Prometheus answers to /api/v1/query_range."""
-    values = loads(member_of(query), start, (end - start) // step + 1, step).tolist()
-    samples = ",".join([f'[{start + n * step},"{value:.6f}"]' for n, value in enumerate(values)])
-    series = f'{{"metric":{{}},"values":[{samples}]}}'
-    return f'{{"status":"success","data":{{"resultType":"matrix","result":[{series}]}}}}'.encode()
+    series = []
+    for labels, member in _asked(query):
+        values = loads(member, start, (end - start) // step + 1, step).tolist()
+        samples = ",".join([f'[{start + n * step},"{value:.6f}"]' for n, value in enumerate(values)])
+        series.append(f'{{"metric":{labels},"values":[{samples}]}}')
+    return _answer("matrix", series)
 
 
-def answer(target: str) -> bytes:
-    """The body for one request target."""
-    url = urlsplit(target)
-    form = {name: values[0] for name, values in parse_qs(url.query).items()}
-    if url.path.endswith("/query_range"):
-        return window(form["query"], int(form["start"]), int(form["end"]), int(form["step"]))
-    return instant(form["query"], int(form.get("time", time.time())))
+def _answer(kind: str, series: list[str]) -> bytes:
+    return f'{{"status":"success","data":{{"resultType":"{kind}","result":[{",".join(series)}]}}}}'.encode()
+
+
+def answer(path: str, form: str) -> bytes:
+    """The body for one request."""
+    values = {name: values[0] for name, values in parse_qs(form).items()}
+    if path.endswith("/query_range"):
+        return window(values["query"], int(values["start"]), int(values["end"]), int(values["step"]))
+    return instant(values["query"], int(values.get("time", time.time())))
 
 
 class Connection(asyncio.Protocol):
@@ -53,10 +73,14 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
-            request, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
-            method, target, _ = request.split(b"\r\n", 1)[0].decode().split(" ")
-            assert method == "GET", request  # the fleet's queries are short
-            body = answer(target)
+            head = self._buffer[:end].decode()
+            length = _LENGTH.search(head)
+            size = end + 4 + (int(length[1]) if length else 0)
+            if len(self._buffer) < size:
+                return
+            form, self._buffer = self._buffer[end + 4 : size].decode(), self._buffer[size:]
+            target = urlsplit(head.split(" ", 2)[1])
+            body = answer(target.path, form or target.query)
             Connection.answered += 1
             self._transport.write(_HEAD % (len(body), body))
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+import httpx
 import msgspec
 import numpy as np
 import pytest
@@ -21,11 +24,10 @@ from scaler.errors import (
     TooManySeries,
 )
 from scaler.sources.base import Sample, SourceSpec
+from scaler.sources.company import Company
 from scaler.sources.prometheus import PrometheusSource
 
 if TYPE_CHECKING:
-    import httpx
-
     from tests.unit.sources.conftest import Answer, Target
 
 NOW = 1_800_000_000.0  # where virtual time begins
@@ -470,3 +472,49 @@ async def test_a_range_has_patience_that_an_instant_has_not(target: Target) -> N
     target.answers = [reply(503, retry_after="6"), reply(503, retry_after="6"), vector(({}, "1"))]
     with pytest.raises(SourceUnreachable, match=r"; tried 2 times$"):
         await source.instant("up")
+
+
+class TestTogether:
+    """Several queries in one request; tests/integration/sources/test_together.py asks a real server."""
+
+    @staticmethod
+    def answer(request: httpx.Request) -> tuple[int, bytes, dict[str, str]]:
+        """Each part's number plus one; a warning if `odd` is among the queries."""
+        query = dict(httpx.QueryParams(request.content.decode() or request.url.query))["query"]
+        found = [
+            {"metric": {"foresail_part": label}, "value": [1_800_000_000, str(number + 1)]}
+            for number, label in enumerate(re.findall(r'"foresail_part","([^"]+)"', query))
+        ] or [{"metric": {}, "value": [1_800_000_000, "7"]}]
+        body: dict[str, Any] = {"status": "success", "data": {"resultType": "vector", "result": found}}
+        if "odd" in query:
+            body["infos"] = ["odd metric of a tenant"]
+        return 200, json.dumps(body).encode(), {}
+
+    async def test_a_warning_is_told_to_the_query_that_it_is_about_and_to_no_other(self, target: Target) -> None:
+        target.answers = [self.answer]
+        source = target.source(PrometheusSource, company=Company(most=50))
+        found = await source.instant_many(["a", "odd", "b", "c"])
+        assert [bool(one.warning) for one in found] == [False, True, False, False]
+        assert "odd metric of a tenant" in found[1].warning
+        assert not source.company.takes("odd")
+        assert source.company.takes("b")
+
+    async def test_what_cannot_be_told_apart_is_no_ones_words(self, target: Target) -> None:
+        target.answers = [self.answer]
+        queries = [f"odd{n}" for n in range(200)]
+        source = target.source(PrometheusSource, company=Company(most=200))
+        found = await source.instant_many(queries)
+        told = {one.warning for one in found if "tenant" not in one.warning}
+        assert told == {
+            "source http://prom:9090 warns of one of the queries that it was asked at once, maybe of this one"
+        }
+
+    @pytest.mark.parametrize("label", [{}, {"foresail_part": "other-0"}, {"foresail_part": "n-9"}])
+    async def test_a_series_of_no_query_is_no_answer(self, target: Target, label: dict[str, str]) -> None:
+        found = [{"metric": label, "value": [1_800_000_000, "1"]}]
+        body = {"status": "success", "data": {"resultType": "vector", "result": found}}
+        single = {"status": "success", "data": {"resultType": "vector", "result": [found[0] | {"metric": {}}]}}
+        target.answers = [(200, json.dumps(body).encode(), {}), (200, json.dumps(single).encode(), {})]
+        source = target.source(PrometheusSource, company=Company(most=50, nonce="n"))
+        assert [one.value for one in await source.instant_many(["a", "b"])] == [1.0, 1.0]
+        assert len(target.requests) == 3  # both were asked alone
