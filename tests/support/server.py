@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,13 +111,23 @@ class Server:
             self._process.wait(PATIENCE)
             self._process = None
 
-    def kill_engine(self) -> None:
+    @property
+    def pid(self) -> int:
+        """The edge's process id."""
         assert self._process is not None
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        (engine,) = [
-            int(child) for child in children if b"scaler.engine.process" in Path(f"/proc/{child}/cmdline").read_bytes()
-        ]
-        os.kill(engine, signal.SIGKILL)
+        return self._process.pid
+
+    def engine(self) -> int:
+        """The engine's process id."""
+        (engine,) = _children(self.pid, "scaler.engine.process")
+        return engine
+
+    def workers(self) -> list[int]:
+        """The process ids of the fit workers."""
+        return _children(self.engine(), "scaler.engine.worker")
+
+    def kill_engine(self) -> None:
+        os.kill(self.engine(), signal.SIGKILL)
 
     def terminate(self) -> int:
         assert self._process is not None
@@ -124,6 +135,16 @@ class Server:
         code = self._process.wait(PATIENCE)
         self._process = None
         return code
+
+
+def _children(parent: int, module: str) -> list[int]:
+    """The children of a process that run this module."""
+    found = []
+    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            if module.encode() in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(int(child))
+    return found
 
 
 async def until(condition: Callable[[], Any], failure: Callable[[], str]) -> None:

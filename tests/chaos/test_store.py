@@ -1,0 +1,137 @@
+"""The disk under the store fails in every way while the server runs: KEDA notices nothing, and nothing is lost."""
+
+from __future__ import annotations
+
+import re
+import resource
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from scaler.decision import Snapshot
+from scaler.keda.client import KedaClient, ref
+from scaler.store.sqlite import SqliteStore
+from scaler.trigger import parse_trigger
+from tests.support.server import Server, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+METADATA = {
+    "query": "vector(42)",
+    "threshold": "10",
+    "forecaster": "naive",
+    "queryStep": "1s",
+    "historyTimeWindow": "1h",
+}
+LOAD = pytest.approx(1.2 * 42)
+
+
+class Disk:
+    """The server's store, seen from outside."""
+
+    def __init__(self, server: Server, keda: KedaClient, prometheus: Any) -> None:
+        self.server = server
+        self.keda = keda
+        metadata = METADATA | {"serverAddress": prometheus.url}
+        self.trigger = ref(metadata)
+        self.series = parse_trigger(namespace="shop", name="web", metadata=metadata).series_id
+
+    async def answers(self) -> None:
+        reading = await self.keda.poll(self.trigger)
+        assert reading.ok, reading.text
+        assert reading.value == LOAD
+
+    def errors(self) -> float:
+        found = re.search(r"^foresail_store_errors_total ([0-9.e+]+)$", self.server.get("/metrics"), re.MULTILINE)
+        assert found, "no engine gave its metrics"
+        return float(found[1])
+
+    def kept(self) -> tuple[float, np.ndarray]:
+        """When the newest snapshot in the file was made, and the series' samples."""
+        store = SqliteStore(self.server.store, busy_timeout=0.0)
+        try:
+            made = [msgspec.msgpack.decode(data, type=Snapshot).made_at for _, data in store.snapshots()]
+            return max(made, default=0.0), store.history(self.series, step=1, since=0).values
+        finally:
+            store.close()
+
+    async def fails(self) -> None:
+        """The failure is counted, and does not show in the answers."""
+        before = self.errors()
+
+        async def counted() -> bool:
+            await self.answers()
+            return self.errors() > before
+
+        await until(counted, lambda: "the store's failure is not counted")
+
+    async def heals(self) -> None:
+        """What is new reaches the file, and so does what came while it could not be written."""
+        before, _ = self.kept()
+
+        async def written() -> bool:
+            await self.answers()
+            return self.kept()[0] > before
+
+        await until(written, lambda: "nothing new reaches the store")
+        _, samples = self.kept()
+        assert len(samples)
+        assert not np.isnan(samples).any()  # no hole where the store failed
+
+
+async def test_a_store_that_fails_while_the_server_runs_loses_nothing(
+    prometheus: Any, make_server: Callable[..., Server]
+) -> None:
+    server = make_server(prometheus.url.removeprefix("http://"))
+    await server.start()
+    async with KedaClient(server.grpc) as keda:
+        disk = Disk(server, keda, prometheus)
+        await disk.answers()
+        await disk.heals()  # that is: it works
+
+        # 1. nothing can be written, as on a full or broken disk
+        engine = server.engine()
+        limit = resource.prlimit(engine, resource.RLIMIT_FSIZE)
+        resource.prlimit(engine, resource.RLIMIT_FSIZE, (4096, limit[1]))
+        await disk.fails()
+        resource.prlimit(engine, resource.RLIMIT_FSIZE, limit)
+        await disk.heals()
+
+        # 2. another process holds the file
+        with closing(sqlite3.connect(server.store, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await disk.fails()
+            other.execute("ROLLBACK")
+        await disk.heals()
+
+        # 3. the file's content is overwritten, and the engine dies: the next one sets it aside, and begins a new one
+        _overwrite(server)
+        server.kill_engine()
+
+        async def set_aside() -> bool:
+            await disk.answers()
+            return (server.store.parent / "foresail.db.corrupt-1").exists()
+
+        await until(set_aside, lambda: f"a corrupt file is not set aside: {server.log.read_text()[-2000:]}")
+        await disk.heals()
+        page = server.get("/metrics")
+        assert "foresail_store_files_set_aside 1.0" in page
+        assert "foresail_engine_restarts_total 1.0" in page
+        assert "foresail_bugs_total{" not in page
+
+
+def _overwrite(server: Server) -> None:
+    """Overwrites all but the first page, which says whose file it is."""
+    with closing(sqlite3.connect(server.store, timeout=30.0)) as other:
+        busy, _, _ = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # else all of it is in the log
+        assert not busy
+    size = server.store.stat().st_size
+    assert size > 4096
+    with server.store.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * (size - 4096))
