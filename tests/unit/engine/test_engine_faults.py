@@ -121,7 +121,9 @@ class TestStruggles:
         await settled(bench)
         await bench.at(start + 5 * MINUTE)
         assert most == 4
-        assert len(bench.engine._refresh._together._places) == 0  # the bound of a source lives no longer than its requests
+        assert (
+            len(bench.engine._refresh._together._places) == 0
+        )  # the bound of a source lives no longer than its requests
         assert len(bench.engine._timetable._heap) <= 4 * 100
 
 

@@ -102,3 +102,22 @@ def test_it_begins_with_the_first_known_sample() -> None:
     history.extend(series(720, 1.0, np.nan, 3.0, 4.0))
     assert (history.start, history.begin()) == (600, 720)
     assert [history.begin(since) for since in (0, 720, 780, 840)] == [720, 720, 840, 840]
+
+
+def test_a_sample_takes_four_bytes_and_little_room_to_grow() -> None:
+    history = History(step=60, capacity=11_520)
+    for start in range(0, 60 * 20_000, 60 * 500):
+        history.extend(TimeSeries(start, 60, np.arange(500.0) + start))
+    assert history._buffer.nbytes <= 1.05 * 4 * 11_520
+    history.merge(TimeSeries(-60 * 500, 60, np.zeros(500)))
+    assert history._buffer.dtype == np.float32
+
+
+def test_seven_digits_are_kept_and_what_is_too_large_for_them_stays_finite() -> None:
+    history = History(step=60, capacity=4)
+    history.extend(series(600, 1234567.0, 0.1, 1e300, -1e300))
+    values = history.last().values
+    assert values[0] == 1234567.0
+    assert abs(values[1] - 0.1) < 1e-8
+    assert np.isfinite(values).all()
+    assert history.highest() > 3e38
