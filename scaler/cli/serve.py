@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
@@ -40,6 +40,7 @@ __all__ = ["configure", "run"]
 
 log = get_logger("foresail")
 
+_ENGINE_UP_WITHIN = 15.0  # seconds that readiness waits for the first engine
 _ENGINE_METRICS_WITHIN = 1.0  # seconds that a page of metrics waits for the engine's part
 
 _OVERRIDES = (
@@ -89,7 +90,7 @@ async def _serve(settings: Settings) -> None:
         metrics.engine_lost()
 
     link = EngineLink(command=(sys.executable, "-m", "scaler.engine.process"), settings=settings, on_lost=engine_lost)
-    desk = TriggerDesk(settings=settings, tell=link.tell)
+    desk = TriggerDesk(settings=settings, tell=link.tell, engine_answering=lambda: link.answering)
     board = Board(entries=desk.entries, ready=state.ready, clock=time.time)
     metrics = EdgeMetrics(registry, version=__version__, triggers=board.triggers)
     page = MetricsPage(registry, metrics, engine_metrics=lambda: link.ask("metrics", within=_ENGINE_METRICS_WITHIN))
@@ -116,8 +117,11 @@ async def _serve(settings: Settings) -> None:
         of_http = certificates if settings.tls_http != "off" else None
         async with listening(app, settings.http_address, certificates=of_http) as http_port:
             await server.start()
-            tasks += [asyncio.create_task(link.run(desk)), asyncio.create_task(watch_loop(metrics.loop_late))]
-            state.reason = ""
+            tasks += [
+                asyncio.create_task(link.run(desk)),
+                asyncio.create_task(watch_loop(metrics.loop_late)),
+                asyncio.create_task(state.follow(link)),
+            ]
             log.info(
                 "serving",
                 grpc=_with_port(settings.grpc_address, server.port),
@@ -126,7 +130,7 @@ async def _serve(settings: Settings) -> None:
             )
             await stop.wait()
             log.info("draining", delay=settings.drain_delay, grace=settings.drain_grace)
-            state.reason = "draining: this server is about to end"
+            state.drain()
             await server.drain(grace=settings.drain_grace, delay=settings.drain_delay)
     finally:
         for task in tasks:
@@ -135,14 +139,30 @@ async def _serve(settings: Settings) -> None:
     log.info("stopped")
 
 
-@dataclass
 class _State:
     """Whether calls can be answered, and why not."""
 
-    reason: str = "starting: the gRPC server does not listen yet"
+    def __init__(self) -> None:
+        self._reason = "starting: the engine process has not come up yet"
+        self._draining = False
 
     def ready(self) -> ReadyState:
-        return ReadyState(ready=not self.reason, reason=self.reason)
+        return ReadyState(ready=not self._reason, reason=self._reason)
+
+    async def follow(self, link: EngineLink) -> None:
+        """Ready when the first engine is there: what the store has kept is known then, and sources are asked.
+
+        A rolling restart that went on before could leave KEDA with replicas that know nothing. An engine that does
+        not come up does not keep the server back for ever: specs are answered without it, and errors say why.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ENGINE_UP_WITHIN):
+                await link.answered()
+        if not self._draining:
+            self._reason = ""
+
+    def drain(self) -> None:
+        self._draining, self._reason = True, "draining: this server is about to end"
 
 
 def _limits(settings: Settings) -> Limits:

@@ -47,17 +47,20 @@ class TriggerDesk:
         *,
         settings: Settings,
         tell: Callable[[ToEngine], None],
+        engine_answering: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Args:
         settings: Ages, waits and bounds.
         tell: Gives a message to the engine; never blocks, never raises.
+        engine_answering: Whether there is an engine that has done with starting.
         clock: Epoch seconds.
         monotonic: Seconds that only grow: how long ago something was, whatever the clock does.
         """
         self._settings = settings
         self._tell = tell
+        self._engine_answering = engine_answering
         self._clock = clock
         self._monotonic = monotonic
         self._parsed: OrderedDict[_Content, TriggerConfig] = OrderedDict()
@@ -110,10 +113,19 @@ class TriggerDesk:
                 async with asyncio.timeout_at(deadline):
                     await updated.wait()
             except TimeoutError:
-                raise ValueUnknown(
-                    f"the load is not known yet: the source has not answered within "
-                    f"{duration(self._settings.first_answer_wait)} of the trigger's first call; it is asked on"
-                ) from None
+                raise self._not_known_yet() from None
+
+    def _not_known_yet(self) -> ValueUnknown:
+        waited = duration(self._settings.first_answer_wait)
+        if not self._engine_answering():
+            return ValueUnknown(
+                f"the load is not known yet: the engine process, which asks the sources, is being started; "
+                f"it has not come up within {waited} of this call"
+            )
+        return ValueUnknown(
+            f"the load is not known yet: the source has not answered within {waited} of the trigger's first call; "
+            "it is asked on"
+        )
 
     async def changed(self, trigger: TriggerConfig) -> None:
         """Returns when the trigger's decision may have changed: a new snapshot, or time."""

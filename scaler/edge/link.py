@@ -29,6 +29,7 @@ _STEADY = 60.0  # seconds after which an engine counts as steady, and the pause 
 _TELL_CALLED = 5.0
 _STOP_WITHIN = 10.0
 _ALIVE_WITHIN = 60.0  # seconds without a sign of life after which an engine counts as hung; fits run elsewhere
+_HELLO = 0  # number of the first question to an engine; nobody waits for its answer
 _UNREAD = 64 * 1024 * 1024  # bytes that an engine may leave unread before it counts as hung: 10,000 triggers are 10 MB
 
 
@@ -65,11 +66,22 @@ class EngineLink:
         self._process: asyncio.subprocess.Process | None = None
         self._numbers = itertools.count(1)
         self._asked: dict[int, asyncio.Future[bytes]] = {}
+        self._answering = False  # the engine that is there has said something: it has done with starting
+        self._answered = asyncio.Event()  # any engine ever has
 
     @property
     def alive(self) -> bool:
         """Whether an engine is connected."""
         return self._writer is not None
+
+    @property
+    def answering(self) -> bool:
+        """Whether the engine that is connected has done with starting: it takes up triggers and asks sources."""
+        return self._answering
+
+    async def answered(self) -> None:
+        """Returns when the first engine has done with starting, and all that the store had kept is known here."""
+        await self._answered.wait()
 
     def tell(self, message: ToEngine) -> None:
         """Gives a message to the engine; it is lost when there is none, a new engine is told everything anew."""
@@ -162,10 +174,12 @@ class EngineLink:
             writer.write(self._configuration)
             self._writer = writer
             desk.register_all()
+            self.tell(Ask(_HELLO, "alive"))
             if not self._leaving:
                 await self._listen(reader, desk)
         finally:
             self._writer = None
+            self._answering = False
             beating.cancel()
             for answer in self._asked.values():
                 if not answer.done():
@@ -176,6 +190,8 @@ class EngineLink:
         frames: FrameReader[FromEngine] = FrameReader(reader, FromEngine)
         while (message := await frames.read()) is not None:
             if isinstance(message, Reply):
+                self._answering = True  # the engine answers no question before it has told what the store has kept
+                self._answered.set()
                 answer = self._asked.get(message.number)
                 if answer is not None and not answer.done():
                     answer.set_result(message.data)

@@ -116,7 +116,7 @@ async def _refused(server: Server, client: KedaClient) -> str:
     while True:
         reading = await client.poll(server.trigger)
         assert reading.code is grpc.StatusCode.UNAVAILABLE
-        if "has not answered within" not in reading.text:
+        if "has not answered within" not in reading.text and "is being started" not in reading.text:
             return reading.text
 
 

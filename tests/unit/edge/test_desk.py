@@ -34,6 +34,7 @@ class Bench:
 
     wait: float = 5.0
     now: float = NOW
+    engine: bool = True
     told: list[ToEngine] = field(default_factory=list)
     desk: TriggerDesk = field(init=False)
 
@@ -41,6 +42,7 @@ class Bench:
         self.desk = TriggerDesk(
             settings=Settings(first_answer_wait=self.wait, max_triggers=3),
             tell=self.told.append,
+            engine_answering=lambda: self.engine,
             clock=lambda: self.now,
             monotonic=lambda: self.now,
         )
@@ -120,6 +122,15 @@ class TestDecision:
         assert str(caught.value) == (
             "the load is not known yet: the source has not answered within 0s of the trigger's first call; "
             "it is asked on"
+        )
+
+    async def test_an_engine_that_is_not_there_is_told_instead_of_blaming_the_source(self, impatient: Bench) -> None:
+        impatient.engine = False
+        with pytest.raises(ValueUnknown) as caught:
+            await impatient.desk.decision(impatient.trigger())
+        assert str(caught.value) == (
+            "the load is not known yet: the engine process, which asks the sources, is being started; "
+            "it has not come up within 0s of this call"
         )
 
     async def test_a_failing_source_is_told_at_once(self, bench: Bench) -> None:

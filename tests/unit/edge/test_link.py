@@ -112,11 +112,13 @@ class TestTheEngineAsItIs:
             trigger = bench.desk.trigger("shop", "web", METADATA | {"serverAddress": "http://prometheus.invalid:9"})
             with pytest.raises(ValueUnknown):
                 await bench.desk.decision(trigger)
-            await bench.link.ask("alive", within=60.0)
+            await bench.link.answered()
+            await eventually(lambda: bench.link.answering)
             first = bench.engine()
             assert first is not None
             os.kill(first, signal.SIGKILL)
             await eventually(lambda: bench.lost == ["the engine process ended (exit -9)"])
+            await eventually(lambda: not bench.link.answering)
             await eventually(lambda: bench.link.alive)
             series = b""
             while b"foresail_series 1.0" not in series:
