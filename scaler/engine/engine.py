@@ -20,10 +20,11 @@ from scaler.engine.decisions import DecisionLog
 from scaler.engine.gating import Gating, is_gate_record
 from scaler.engine.history import History
 from scaler.engine.messages import Evicted, Recalled, Refusal, Refused, Update
-from scaler.engine.outlook import snapshot
+from scaler.engine.publisher import Publisher
 from scaler.engine.start_up import StartUp
 from scaler.engine.state import SeriesState, TriggerState
 from scaler.engine.timetable import Timetable
+from scaler.engine.turns import Turns
 from scaler.errors import AddressRefused, InvalidTrigger, LimitReached, ValueUnknown
 from scaler.policy import policy_of
 from scaler.telemetry.masking import protect
@@ -88,6 +89,8 @@ class Engine:
         self._gating = Gating(persistence=persistence, policy_of=self._policy)
         self._start_up = StartUp(refresh=refresh, clock=clock)
         self._publish = publish
+        self._publisher = Publisher(publish=publish, persistence=persistence, clock=clock, settings=settings)
+        self._turns = Turns()
         self._clock = clock
         self._monotonic = monotonic
         self._meter = meter
@@ -125,7 +128,7 @@ class Engine:
     def _take_up(self, config: TriggerConfig) -> None:
         if config.key.id in self._series_of:
             self.called([config.key.id])
-            self._publish_series(self._series_of[config.key.id])
+            self._publisher.tell_of(self._series_of[config.key.id])
             return
         if len(self._series_of) >= self._settings.max_triggers:
             raise LimitReached.of_triggers(len(self._series_of))
@@ -143,7 +146,7 @@ class Engine:
         self._warm(series, config.key.id)
         if series.loaded:
             self._modelling.forecast(series)
-            self._publish_series(series)
+            self._publisher.tell_of(series)
             self._start(("step" if reaches_back else "fit", series.id))
 
     def _capacity(self, config: TriggerConfig) -> int:
@@ -153,13 +156,15 @@ class Engine:
         return window + 1 + since
 
     def _warm(self, series: SeriesState, trigger_id: str) -> None:
-        """Until the source answers, load and lead time are what the store last knew."""
+        """Until the source answers, and the models that are recalled, all is as the store last knew it."""
         stored = self._stored.pop(trigger_id, None)
         if stored is None:
             return
         if series.observed is None:
             series.observed, series.observed_at = stored.observed, stored.observed_at
-        series.triggers[trigger_id].recall_lead_time(stored.lead_time, stored.lead_time_origin)
+        trigger = series.triggers[trigger_id]
+        trigger.recall_lead_time(stored.lead_time, stored.lead_time_origin)
+        trigger.recalled = stored.outlook
 
     def _open_series(self, config: TriggerConfig) -> SeriesState:
         spec = config.resolve(self._settings.sources)
@@ -266,7 +271,7 @@ class Engine:
             await self._first(series)
         elif kind == "observe":
             healed = await self._refresh.observe(series)
-            self._publish_series(series)
+            self._publisher.tell_of(series)
             self._schedule_observe(series)
             if healed:
                 self._timetable.set(("step", series.id), self._clock())
@@ -277,19 +282,19 @@ class Engine:
             await self._measure(series)
         elif kind == "fit":
             await self._modelling.fit_due(series)
-            self._publish_series(series)
+            self._publisher.tell_of(series)
 
     async def _first(self, series: SeriesState) -> None:
         """First sight of a series: its load at once, then its past from the store and the source, then a model."""
 
         async def observe() -> None:
             await self._refresh.observe(series)
-            self._publish_series(series)
+            self._publisher.tell_of(series)
 
         async def recall() -> None:
             await self._refresh.recall(series)
             await self._modelling.recall(series)
-            self._publish_series(series)
+            self._publisher.tell_of(series)
 
         await asyncio.gather(observe(), recall())
         self._schedule_observe(series)
@@ -297,10 +302,13 @@ class Engine:
         self._schedule_step(series)
 
     async def _step(self, series: SeriesState) -> None:
-        if await self._refresh.extend(series):
-            self._modelling.forecast(series)
-            self._gating.step(series)
-            self._publish_series(series)
+        extended = await self._refresh.extend(series)
+        if extended or self._modelling.lacks_forecast(series):
+            async with self._turns:
+                self._modelling.forecast(series)
+                if extended:
+                    self._gating.step(series)
+            self._publisher.tell_of(series)
         if self._modelling.fit_is_due(series):
             self._start(("fit", series.id))
         if self._start_up.due(series):
@@ -311,7 +319,7 @@ class Engine:
         changed = [await self._start_up.measure(series, trigger) for trigger in self._start_up.due(series)]
         if any(changed):
             self._modelling.forecast(series)
-            self._publish_series(series)
+            self._publisher.tell_of(series)
 
     def _policy(self, trigger: TriggerState) -> DecisionPolicy:
         return policy_of(trigger.config, self._settings, lead_time=trigger.lead_time.seconds)
@@ -365,16 +373,6 @@ class Engine:
         await asyncio.gather(*unwanted, return_exceptions=True)
         for series in empty.values():
             await series.source.close()
-
-    def _publish_series(self, series: SeriesState) -> None:
-        """Snapshots of all triggers of the series, to the edge and to the store."""
-        now = self._clock()
-        made = [snapshot(series, trigger, now=now, settings=self._settings) for trigger in series.triggers.values()]
-        for one in made:
-            if one.observed is not None and not one.error:
-                self._persistence.add_snapshot(one.trigger, msgspec.msgpack.encode(one))
-        if made:
-            self._publish(Update(made))
 
     # --- for telemetry ---------------------------------------------------------------------
 

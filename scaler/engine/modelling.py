@@ -88,7 +88,6 @@ class Modelling:
             model.rung, model.fitted_at = kept.rung, stored.fitted_at
             model.tried_at = stored.fitted_at
             model.tried = _training(series, model.key, stored.train_end)
-        self.forecast(series)
 
     def forecast(self, series: SeriesState) -> None:
         """Forecasts anew from the newest history, with every model of the series."""
@@ -107,6 +106,10 @@ class Modelling:
                 model.forecast, model.failures = None, (str(error),)
             except Exception as error:  # noqa: BLE001  # a plug-in may raise anything: the load is served without it
                 self._set_aside(model, model.rung, f"{model.rung} failed to predict: {type(error).__name__}: {error}")
+
+    def lacks_forecast(self, series: SeriesState) -> bool:
+        """Whether a model of the series has not been asked for one yet."""
+        return any(m.fitted is not None and m.forecast is None and not m.failures for m in series.models.values())
 
     def _set_aside(self, model: ModelState, rung: str, failure: str) -> None:
         """Lets a forecaster rest that hung, crashed or raised; the rungs below it are tried at once."""

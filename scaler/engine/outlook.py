@@ -20,12 +20,10 @@ __all__ = ["level_row", "snapshot"]
 def snapshot(series: SeriesState, trigger: TriggerState, *, now: float, settings: Settings) -> Snapshot:
     """All that is known of the trigger now."""
     model = series.models.get(trigger.model_key)
-    outlook = None
-    note = "the first fit is under way"
-    if model is not None:
-        note = model.note()
-        if model.forecast is not None:
-            outlook = _outlook(series, trigger, model, model.forecast, settings)
+    outlook = _known_outlook(series, trigger, model, now=now, settings=settings)
+    note = "the first fit is under way" if model is None else model.note()
+    if outlook is not None and outlook is trigger.recalled:
+        note = "the forecast is from before the restart"
     if series.past_error:
         note = f"the past cannot be fetched: {series.past_error}"
     ahead = window(trigger.lead_time.seconds, settings.asking_delay)
@@ -44,6 +42,21 @@ def snapshot(series: SeriesState, trigger: TriggerState, *, now: float, settings
         # the edge decides by this snapshot until it is too old
         events=trigger.agenda.ahead(series.history, now=now, until=now + ahead + settings.observed_max_age),
     )
+
+
+def _known_outlook(
+    series: SeriesState, trigger: TriggerState, model: ModelState | None, *, now: float, settings: Settings
+) -> Outlook | None:
+    """The forecast half, made anew when something in it is; until there is a forecast, the store's while it is good."""
+    forecast = None if model is None else model.forecast
+    if model is None or forecast is None:
+        recalled = trigger.recalled
+        return recalled if recalled is not None and now - recalled.origin <= settings.forecast_max_age else None
+    trigger.recalled = None
+    made_of = forecast, trigger.judgement, trigger.lead_time
+    if trigger.outlook is None or trigger.outlook_of != made_of:
+        trigger.outlook, trigger.outlook_of = _outlook(series, trigger, model, forecast, settings), made_of
+    return trigger.outlook
 
 
 def _outlook(

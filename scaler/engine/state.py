@@ -16,6 +16,7 @@ from scaler.engine.agenda import Agenda
 if TYPE_CHECKING:
     from forecasting.forecast import Forecast
     from forecasting.forecaster import FittedForecaster
+    from scaler.decision import Outlook, Snapshot
     from scaler.engine.history import History
     from scaler.events import Event
     from scaler.sources.base import MetricSource
@@ -68,6 +69,13 @@ class TriggerState:
     lead_time_measured: LeadTime | None = None  # the last one that was measured
     measure_at: float = 0.0  # epoch seconds; only if it is measured
     horizon: int = 1  # steps that its model must forecast
+    recalled: Outlook | None = None  # of before a restart, until there is a forecast
+    outlook: Outlook | None = None  # the newest
+    outlook_of: tuple[Forecast, Judgement, LeadTime] | None = None  # what that was made of
+    kept: tuple[Snapshot | None, float] = (
+        None,
+        0.0,
+    )  # its newest snapshot in the store, and since when (epoch seconds)
 
     def __post_init__(self) -> None:
         seconds = self.config.lead_time

@@ -27,6 +27,7 @@ class TestRegistering:
         await settled(bench)
         bench.published.clear()
         bench.register()  # by an edge that was started anew, say
+        await asyncio.sleep(0)  # what is told goes at the end of the loop's turn
         assert bench.snapshot(trigger).outlook is not None
         assert bench.engine.trigger_count == 1
 

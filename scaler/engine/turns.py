@@ -1,0 +1,62 @@
+"""Forecasts take turns: one at a time, with rests between them, so that the engine's loop goes on turning.
+
+A forecast is computed where the history is, in the engine's loop, in a few milliseconds. Those of a fleet fall due
+within seconds of each other; taking turns, they leave the loop to other work between any two of them, and a share of
+the core to other processes. When a fleet's forecasts take longer than a step in all, each series waits longer for its
+turn and is forecast less often, from the newest samples that it has then: the load shows in the forecasts' age.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+__all__ = ["SHARE", "Turns"]
+
+SHARE = 0.6
+"""Part of the time that forecasts may take while others wait for their turn."""
+
+
+class Turns:
+    """`async with turns:` waits for its turn, which ends with the block. First come, first served.
+
+    Args:
+        share: Part of the time that turns may take, in (0, 1].
+        monotonic: Seconds that only grow.
+        sleep: How to rest.
+    """
+
+    def __init__(
+        self,
+        *,
+        share: float = SHARE,
+        monotonic: Callable[[], float] = time.perf_counter,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._rest = 1.0 / share - 1.0  # seconds for each second of work
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._lock = asyncio.Lock()
+        self._began = 0.0
+        self._rested_at = 0.0  # when the next turn may begin
+
+    async def __aenter__(self) -> Self:
+        await self._lock.acquire()
+        try:
+            wait = self._rested_at - self._monotonic()
+            if wait > 0.0:
+                await self._sleep(wait)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._began = self._monotonic()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        ended = self._monotonic()
+        self._rested_at = ended + self._rest * (ended - self._began)
+        self._lock.release()
