@@ -124,3 +124,14 @@ image: ## build the image for this machine, with docker
 image-proof: dev ## build and run the image without a container engine; as root, on Debian
 	.ci/need buildah mmdebstrap
 	$(BIN)/python -m tests.deploy.image $(MORE)
+
+.PHONY: kind-up kind-demo kind-down
+
+kind-up: ## a kind cluster with KEDA, Prometheus, Foresail and a workload whose day takes ten minutes
+	deploy/kind/up.sh
+
+kind-demo: ## in it: what is forecast and served, and how replicas lead the load
+	deploy/kind/demo.sh
+
+kind-down: ## remove it
+	deploy/kind/down.sh

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from forecasting.series import TimeSeries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from prometheus_client.core import Metric
 
@@ -30,7 +30,7 @@ class DemoLoad:
     """Requests per second: quiet, a steep rise, a plateau, a slow fall, again and again, with some noise.
 
     Attributes:
-        begin: Epoch seconds at which a cycle begins; the rise comes 20 s later.
+        begin: Epoch seconds at which a cycle begins; the rise comes after two ninths of it.
         cycle: Seconds from one rise to the next.
         low: Load in the quiet part.
         high: Load on the plateau.
@@ -45,9 +45,15 @@ class DemoLoad:
 
     def at(self, seconds: FloatArray) -> FloatArray:
         """The load in each of these seconds (epoch), shape (n,); the same whenever it is asked for."""
-        phase = np.mod(seconds - self.begin, self.cycle)
-        shape = np.interp(phase, [0.0, 20.0, 26.0, 42.0, 56.0, self.cycle], [0.0, 0.0, 1.0, 0.95, 0.0, 0.0])
+        phase = np.mod(seconds - self.begin, self.cycle) * (90.0 / self.cycle)
+        shape = np.interp(phase, [0.0, 20.0, 26.0, 42.0, 56.0, 90.0], [0.0, 0.0, 1.0, 0.95, 0.0, 0.0])
         return (self.low + (self.high - self.low) * shape) * (1.0 + self.noise * _noise(seconds))
+
+    def requests(self, *, end: int, seconds: int, step: int) -> Iterator[tuple[int, float]]:
+        """Times and the number of requests since the first of them, a pair every `step` seconds up to `end`."""
+        counted = np.cumsum(self.past(end=end, samples=seconds).values)
+        for index in range(0, seconds, step):
+            yield end - seconds + 1 + index, float(counted[index])
 
     def past(self, *, end: int, samples: int) -> TimeSeries:
         """The load of the seconds up to and including `end`, one sample a second."""
@@ -79,9 +85,16 @@ class _Requests(Collector):
 
 
 class Exporter:
-    """The workload's own /metrics, on a free port of the loopback interface."""
+    """The workload's own /metrics.
 
-    def __init__(self, load: DemoLoad, *, clock: Callable[[], float]) -> None:
+    Args:
+        load: What it tells of.
+        clock: Epoch seconds now.
+        host: Where to listen.
+        port: 0 takes a free one.
+    """
+
+    def __init__(self, load: DemoLoad, *, clock: Callable[[], float], host: str = "127.0.0.1", port: int = 0) -> None:
         registry = CollectorRegistry()
         registry.register(_Requests(load, clock))
         application = web.Application()
@@ -91,15 +104,15 @@ class Exporter:
 
         application.router.add_get("/metrics", metrics)
         self._runner = web.AppRunner(application, access_log=None)
+        self._listen = (host, port)
         self.address = ""
 
     async def start(self) -> None:
         """Listens; `address` is where."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        _, port = self._runner.addresses[0]
-        self.address = f"http://127.0.0.1:{port}/metrics"
+        host, port = self._listen
+        await web.TCPSite(self._runner, host, port).start()
+        self.address = f"http://{host}:{self._runner.addresses[0][1]}/metrics"
 
     async def stop(self) -> None:
         """Stops listening."""

@@ -35,7 +35,9 @@ def test_hadolint_has_nothing_to_say() -> None:
 def test_shellcheck_has_nothing_to_say() -> None:
     paths = [str(path) for path in scripts()]
     assert str(DEPLOY / "image" / "build.sh") in paths
-    done = subprocess.run([str(TOOLS / "shellcheck"), *paths], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(TOOLS / "shellcheck"), "-x", *paths], capture_output=True, text=True, check=False, cwd=ROOT
+    )
     assert (done.returncode, done.stdout) == (0, "")
 
 
