@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from forecasting.boosting import KINDS, Growth, Sample, anchors, fit_quantiles, sample
-from forecasting.errors import FitFailed, InvalidParameter, InvalidState
+from forecasting.errors import FitFailed, InvalidState
 from forecasting.features.scalefree import Kind, Past, Scale
+from forecasting.pretrained import PRETRAINED, Pretrained
 from forecasting.serialise import dumps, loads, stored_as
 from forecasting.trees import TreeEnsemble  # msgspec reads the annotations of FleetModel
 
@@ -27,17 +26,14 @@ if TYPE_CHECKING:
     from forecasting.forecaster import FittedForecaster
     from forecasting.series import FloatArray, TimeSeries
 
-__all__ = ["PRETRAINED", "FleetModel", "known_fleet", "remember_fleet", "train_fleet"]
+__all__ = ["FLEETS", "PRETRAINED", "FleetModel", "known_fleet", "remember_fleet", "train_fleet"]
 
-PRETRAINED = "pretrained"
 GROWTH = Growth(trees=160, leaves=16, learning_rate=0.08, rows=60_000, min_rows=60, features=0.3)
 # Horizons learned: minutes that autoscaling asks for.
 _HORIZON_MINUTES = 60
 # Each series is also shown as if it had begun so many days ago: the first days must be learned, too.
 _AGES = (1.1, 1.6, 2.5, 4.0, 8.0)
 _SHARE_YOUNG = 0.35
-
-_remembered: dict[str, FleetModel] = {}
 
 
 @stored_as("fleet/1")
@@ -126,27 +122,19 @@ def _views(series: TimeSeries, kind: Kind, rows: int) -> list[Sample]:
     return out
 
 
+FLEETS = Pretrained("fleet model", file="fleet.bin", read=FleetModel.from_bytes)
+"""The fleet models that this process knows."""
+
+
 def remember_fleet(model: FleetModel) -> str:
     """Makes a fleet model known to this process, so that `boosted` can refer to it by its digest."""
-    digest = model.digest()
-    _remembered[digest] = model
-    return digest
+    return FLEETS.remember(model)
 
 
 def known_fleet(name: str) -> FleetModel:
-    """The fleet model of this digest, or the pretrained one that ships with the package.
+    """The fleet model of this digest, or the one in use; see `forecasting.pretrained`.
 
     Raises:
         InvalidParameter: None of that name is known to this process.
     """
-    if name == PRETRAINED:
-        return _pretrained()
-    if name in _remembered:
-        return _remembered[name]
-    known = ", ".join([PRETRAINED, *sorted(_remembered)])
-    raise InvalidParameter(f"fleet model {name!r} is not known to this process; known are: {known}")
-
-
-@cache
-def _pretrained() -> FleetModel:
-    return FleetModel.from_bytes(files("forecasting").joinpath("fleet.bin").read_bytes())
+    return FLEETS.known(name)

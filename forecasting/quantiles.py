@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from forecasting.series import FloatArray
 
-__all__ = ["at_depth", "depth", "depths_of"]
+__all__ = ["at_depth", "between", "coherent", "depth", "depths_of", "filled"]
 
 # Neighbouring quantiles lie at least so far apart in each unit of depth, in log-ratio: a band never vanishes.
 _LEAST_SLOPE = 1e-4
@@ -68,3 +68,34 @@ def depths_of(came: FloatArray, knots: FloatArray, at: FloatArray) -> FloatArray
     for i in range(2, len(at) - 1):
         out = np.where(came >= knots[:, i], at[i] + (came - knots[:, i]) / slopes[:, i], out)
     return np.asarray(out)
+
+
+def between(row: FloatArray, anchors: Sequence[int], asked: Sequence[int]) -> FloatArray:
+    """A row given at the anchors, at the horizons asked for; held beyond the last."""
+    return np.interp(np.log(asked), np.log(anchors), row)
+
+
+def filled(at: FloatArray, asked: FloatArray, steps: FloatArray) -> FloatArray:
+    """From the horizons asked to all: linear in log horizon, held beyond the last.
+
+    Args:
+        at: Quantiles at the horizons asked; shape (asked, N, levels).
+        asked: Logs of these horizons, increasing; shape (asked,).
+        steps: Logs of all horizons; shape (H,).
+
+    Returns:
+        Shape (N, levels, H).
+    """
+    if len(asked) == 1:
+        return np.repeat(at[0][:, :, None], len(steps), axis=2)
+    right = np.clip(np.searchsorted(asked, steps), 1, len(asked) - 1)
+    share = np.clip((steps - asked[right - 1]) / (asked[right] - asked[right - 1]), 0.0, 1.0)
+    return np.asarray(np.moveaxis(at[right - 1] * (1 - share)[:, None, None] + at[right] * share[:, None, None], 0, 2))
+
+
+def coherent(values: FloatArray, peak: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Peaks non-decreasing along the last axis, and values not above them, without a bias to either side."""
+    up = np.maximum.accumulate(peak, axis=2)
+    down = np.minimum.accumulate(peak[:, :, ::-1], axis=2)[:, :, ::-1]
+    peak = (up + down) / 2
+    return np.minimum(values, peak), peak

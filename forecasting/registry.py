@@ -14,6 +14,7 @@ from forecasting.errors import DuplicateForecaster, InvalidParameter, UnknownFor
 from forecasting.models.arima import Arima
 from forecasting.models.boosted import Boosted
 from forecasting.models.ets import Ets
+from forecasting.models.lstm import Lstm
 from forecasting.models.naive import Naive
 from forecasting.models.seasonal_naive import SeasonalNaive
 from forecasting.models.seasonal_profile import SeasonalProfile
@@ -30,7 +31,7 @@ __all__ = ["BUILT_IN", "ENTRY_POINT_GROUP", "BrokenPlugin", "Parameter", "Regist
 
 ENTRY_POINT_GROUP = "foresail.forecasters"
 
-BUILT_IN: tuple[type[Forecaster], ...] = (Naive, SeasonalNaive, Ets, Theta, Arima, SeasonalProfile, Boosted, Auto)
+BUILT_IN: tuple[type[Forecaster], ...] = (Naive, SeasonalNaive, Ets, Theta, Arima, SeasonalProfile, Boosted, Lstm, Auto)
 
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")

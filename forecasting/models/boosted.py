@@ -30,7 +30,7 @@ from forecasting.boosting import (
 from forecasting.calibration import GRID, conformal_quantiles, level_weights
 from forecasting.errors import InsufficientHistory, InvalidSeries
 from forecasting.features.scalefree import FLOOR, Kind, Past, Scale
-from forecasting.fleet import PRETRAINED, known_fleet
+from forecasting.fleet import FLEETS, PRETRAINED, known_fleet
 from forecasting.forecast import checked_levels, rearranged
 from forecasting.prepare.seasons import find_seasons
 from forecasting.quantiles import at_depth, depth, depths_of
@@ -242,7 +242,7 @@ class Boosted:
             unit=scale.unit,
             period=scale.period,
             horizons=horizons,
-            fleet=self.fleet,
+            fleet=FLEETS.resolve(self.fleet),
             own=tuple(own),
             further=tuple(further),
             sizes=sizes,

@@ -1,0 +1,196 @@
+"""One recurrent network for every series: an LSTM trained on other workloads, so it forecasts on the first day.
+
+It reads the last day from coarse to fine and the same minutes of up to 14 days before, all as log-ratios in units of
+how much the series moves, and gives quantiles of the coming values and of the coming peak for all horizons at once.
+Nothing of it is trained on the series at hand; the series' own past recalibrates the quantiles, horizon by
+horizon, the more the longer it is. See `forecasting.network` for sources and the model card, docs/models/lstm.md,
+for what it was trained on. Horizons beyond 60 minutes are told as 60. History: two hours. Needs no torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from forecasting.batch import ForecastBatch
+from forecasting.boosting import KINDS, anchors
+from forecasting.calibration import GRID, conformal_quantiles, future, level_weights, running_maximum
+from forecasting.errors import InsufficientHistory, InvalidSeries
+from forecasting.features.scalefree import FLOOR, Scale
+from forecasting.features.sequence import Rows, in_units, inputs, reach
+from forecasting.forecast import checked_levels, rearranged
+from forecasting.network import KNOTS, NETWORKS
+from forecasting.pretrained import PRETRAINED
+from forecasting.quantiles import at_depth, between, coherent, depth, depths_of, filled
+from forecasting.serialise import stored_as
+from forecasting.series import FloatArray, TimeSeries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from forecasting.features.sequence import Pasts
+    from forecasting.forecast import Forecast
+    from forecasting.windows import IntArray
+
+__all__ = ["FittedLstm", "Lstm"]
+
+_DEPTHS = depth(KNOTS)
+_CALIBRATION_ORIGINS = 1500
+# So many independent outcomes weigh as much as the quantiles that the network was trained to give.
+_PRIOR = 24.0
+# Origins handled at once: bounds the memory of a batch.
+_CHUNK = 256
+_MINUTES_APART = 15  # outcomes that overlap are not independent, nor are those next to each other
+
+
+@stored_as("lstm/1")
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedLstm:
+    """Which network, and at which depths among its quantiles this series' outcomes lay.
+
+    Attributes:
+        step: Seconds between samples, of the series fitted.
+        unit: Loads are divided by it.
+        weights: Name of the network, see `forecasting.network.NETWORKS`.
+        horizons: Anchors, in steps.
+        depths: Calibrated depths; shape (KINDS, GRID, anchors).
+        ceiling: Highest load seen, in units.
+    """
+
+    step: int
+    unit: float
+    weights: str
+    horizons: tuple[int, ...]
+    depths: FloatArray
+    ceiling: float
+
+    @property
+    def context_length(self) -> int:
+        """Two weeks and a little."""
+        return reach(self.step)
+
+    def predict(self, context: TimeSeries, *, horizon: int, levels: Sequence[float]) -> Forecast:
+        """See `forecasting.forecaster.FittedForecaster.predict`."""
+        seen = context.last(self.context_length)
+        batch = self.predict_many(seen, np.array([len(seen) - 1]), horizon=horizon, levels=levels)
+        if not batch.known[0]:
+            raise InsufficientHistory("a forecast from the last 15 minutes", have=0, need=1)
+        return batch.forecast(0)
+
+    def predict_many(
+        self, series: TimeSeries, origins: IntArray, *, horizon: int, levels: Sequence[float]
+    ) -> ForecastBatch:
+        """Forecasts from each of these positions of the series; see `forecasting.batch.PredictsMany`."""
+        levels = checked_levels(levels)
+        if series.step != self.step:
+            raise InvalidSeries(
+                f"the context's step is {series.step} s, but the forecaster was fitted on a step of {self.step} s"
+            )
+        if horizon < 1:
+            raise InvalidSeries(f"horizon must be 1 step or more, not {horizon}")
+        origins = np.asarray(origins, dtype=np.int64)
+        values = np.full((len(origins), len(levels), horizon), np.nan)
+        peak = values.copy()
+        rows = Rows.of(series, origins, self.unit)
+        for first in range(0, len(origins) if len(series) else 0, _CHUNK):
+            some = slice(first, first + _CHUNK)
+            values[some], peak[some] = self._quantiles(rows.at(some), horizon, levels)
+        return ForecastBatch(series.start + series.step * origins, series.step, levels, values, peak)
+
+    def _quantiles(self, pasts: Pasts, horizon: int, levels: tuple[float, ...]) -> tuple[FloatArray, FloatArray]:
+        """Quantiles of values and peaks; each (N, levels, horizon), NaN where nothing is known."""
+        furthest = min(horizon, max(1, 86400 // self.step))
+        asked = [h for h in self.horizons if h < furthest] + [furthest]
+        found = inputs(pasts, asked)
+        knots = NETWORKS.known(self.weights).predict(found) * found.spread[:, :, None]
+        weights = level_weights(levels)
+        steps = np.log(np.arange(1, horizon + 1, dtype=np.float64))
+        out = []
+        for i in range(len(KINDS)):
+            calibrated = np.stack([between(row, self.horizons, asked) for row in weights @ self.depths[i]])
+            at = np.stack([
+                at_depth(knots[:, i * len(asked) + a], _DEPTHS, calibrated[:, a]) for a in range(len(asked))
+            ])  # fmt: skip
+            out.append(filled(at, np.log(asked), steps))
+        ratios = np.stack(coherent(*out))
+        return self._as_loads(ratios, found.level)
+
+    def _as_loads(self, ratios: FloatArray, level: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Log-ratios to the level as loads: none negative, and none further beyond the highest seen than crowds go."""
+        with np.errstate(over="ignore", under="ignore"):
+            limit = 4.0 * np.maximum(self.ceiling, np.exp(level) - FLOOR)[None, :, None, None]
+            load = np.exp(np.minimum(ratios + level[None, :, None, None], 700.0)) - FLOOR
+            load = np.clip(load, 0.0, limit) * self.unit
+        known = ~np.isnan(level)
+        load[:, known] = np.stack(rearranged(*np.minimum(load[:, known], np.finfo(np.float64).max / 2)))
+        return load[0], load[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lstm:
+    """The recurrent network.
+
+    Attributes:
+        weights: Which: `pretrained`, the one in use, or the digest of one known to the process.
+    """
+
+    weights: str = PRETRAINED
+
+    name: ClassVar[str] = "lstm"
+
+    def min_history(self, step: int) -> int:
+        """Two hours, 40 samples at least."""
+        return max(40, 7200 // step)
+
+    def fit(self, series: TimeSeries, *, horizon: int, levels: Sequence[float]) -> FittedLstm:
+        """Looks at which depths among the network's quantiles the past's outcomes lay."""
+        del levels  # calibrated on a grid that serves all
+        need = self.min_history(series.step)
+        if series.known < need:
+            raise InsufficientHistory(self.name, have=series.known, need=need)
+        unit = Scale.of(series.values).unit
+        horizons = anchors(series.step, max(1, horizon))
+        weights = NETWORKS.resolve(self.weights)
+        with np.errstate(over="ignore", under="ignore"):
+            ceiling = float(min(np.nanmax(series.values) / unit, 1e100))
+        return FittedLstm(
+            step=series.step,
+            unit=unit,
+            weights=weights,
+            horizons=horizons,
+            depths=_calibrated(series, unit, weights, horizons),
+            ceiling=ceiling,
+        )
+
+
+def _calibrated(series: TimeSeries, unit: float, weights: str, horizons: Sequence[int]) -> FloatArray:
+    """Depths to ask for at GRID's levels: those of the past's outcomes, drawn towards the plain ones."""
+    n, network = len(series), NETWORKS.known(weights)
+    first = min(n - 1, max(n // 3, 7200 // series.step))
+    origins = np.unique(np.linspace(first, n - 2, min(_CALIBRATION_ORIGINS, max(1, n - 1 - first))).astype(np.int64))
+    rows = Rows.of(series, origins, unit)
+    after = np.log(future(in_units(series.values, unit, series.step), origins, max(horizons)) + FLOOR)
+    at = np.array(horizons) - 1
+    came = np.stack([after[:, at], running_maximum(after)[:, at]], axis=1)  # (N, KINDS, anchors)
+    parts = []
+    for start in range(0, len(origins), _CHUNK):
+        some = slice(start, start + _CHUNK)
+        found = inputs(rows.at(some), horizons)
+        knots = network.predict(found) * found.spread[:, :, None]
+        ratios = (came[some] - found.level[:, None, None]).reshape(len(knots), -1)
+        parts.append(np.stack([depths_of(ratios[:, a], knots[:, a], _DEPTHS) for a in range(ratios.shape[1])], axis=1))
+    depths = np.concatenate(parts).reshape(-1, len(KINDS), len(horizons))
+    plain = depth(GRID)
+    out = np.tile(plain[None, :, None], (len(KINDS), 1, len(horizons)))
+    for i in range(len(KINDS)):
+        conformal = conformal_quantiles(depths[:, i], GRID)
+        for a, horizon in enumerate(horizons):
+            if np.isnan(conformal[:, a]).any():
+                continue
+            known = np.count_nonzero(~np.isnan(depths[:, i, a])) / len(origins)
+            independent = known * (n - first) / max(horizon, _MINUTES_APART * 60 / series.step)
+            share = independent / (independent + _PRIOR)
+            out[i, :, a] = share * conformal[:, a] + (1 - share) * plain
+    return out.astype(np.float32).astype(np.float64)

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from forecasting.conformance import check_forecaster
+from forecasting.errors import InsufficientHistory, InvalidParameter
+from forecasting.evaluation import pinball_loss
+from forecasting.models.lstm import Lstm
+from forecasting.models.naive import Naive
+from forecasting.network import NETWORKS
+from forecasting.registry import default_registry
+from tests.support.networks import daily_load, random_network
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from forecasting.series import TimeSeries
+
+
+def test_it_conforms() -> None:
+    check_forecaster(Lstm(), step=300, days=2)
+
+
+def test_on_a_first_day_it_beats_the_last_value(trace: Callable[[str], TimeSeries]) -> None:
+    series = trace("nasa_http_jul95").last(2 * 1440)
+    day, horizon = 1440, 60
+    mine, naive = (m.fit(series.first(day), horizon=horizon, levels=(0.9,)) for m in (Lstm(), Naive()))
+    losses = []
+    for fitted in (mine, naive):
+        total = []
+        for origin in range(day, len(series) - horizon, 60):
+            forecast = fitted.predict(series.first(origin + 1), horizon=horizon, levels=(0.9,))
+            came = series.values[origin + 1 : origin + 1 + horizon]
+            total.append(np.nanmean(pinball_loss(came, forecast.values[0], 0.9)))
+        losses.append(np.mean(total))
+    assert losses[0] < 0.95 * losses[1]
+
+
+def test_its_past_recalibrates_it_the_more_the_longer_it_is() -> None:
+    # a network of random weights is wrong; what the outcomes say pulls its quantiles towards the truth
+    digest = NETWORKS.remember(random_network())
+    series = daily_load(1.0, 1, days=10)
+    covered = []
+    for days in (0.5, 9):
+        past = series.first(9 * 288).last(int(days * 288))
+        fitted = Lstm(weights=digest).fit(past, horizon=12, levels=(0.9,))
+        batch = fitted.predict_many(series, np.arange(9 * 288, len(series) - 1), horizon=1, levels=(0.9,))
+        covered.append(float(np.mean(series.values[9 * 288 + 1 :] <= batch.values[:, 0, 0])))
+    assert abs(covered[1] - 0.9) < 0.07
+    assert abs(covered[1] - 0.9) < abs(covered[0] - 0.9)
+
+
+def test_a_fit_names_the_weights_it_was_made_with() -> None:
+    series = daily_load(1.0, 1)
+    fitted = Lstm().fit(series, horizon=12, levels=(0.9,))
+    assert fitted.weights == NETWORKS.shipped().digest()
+    NETWORKS.use(random_network(seed=3))
+    try:
+        assert fitted.predict(series, horizon=12, levels=(0.9,)) == Lstm(weights=fitted.weights).fit(
+            series, horizon=12, levels=(0.9,)
+        ).predict(series, horizon=12, levels=(0.9,))
+        assert Lstm().fit(series, horizon=12, levels=(0.9,)).weights == random_network(seed=3).digest()
+    finally:
+        NETWORKS.use(None)
+
+
+def test_too_little_history_and_unknown_weights_are_told() -> None:
+    with pytest.raises(InsufficientHistory, match="lstm needs 40 known samples of history, this series has 39"):
+        Lstm().fit(daily_load(1.0, 1).first(39), horizon=12, levels=(0.9,))
+    with pytest.raises(InvalidParameter, match="recurrent network 'abc' is not known to this process"):
+        Lstm(weights="abc").fit(daily_load(1.0, 1), horizon=12, levels=(0.9,))
+
+
+def test_the_registry_has_it() -> None:
+    assert default_registry().create("lstm", {"weights": "pretrained"}) == Lstm()
+
+
+def test_torch_is_neither_needed_nor_loaded() -> None:
+    script = """
+import sys
+
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "chronos", "lightgbm"):
+            raise ImportError(f"{name} is not to be imported")
+
+sys.meta_path.insert(0, Refusing())
+import numpy as np
+from forecasting.registry import default_registry
+from forecasting.series import TimeSeries
+
+values = 5 + np.sin(np.arange(600) / 40)
+fitted = default_registry().create("lstm").fit(TimeSeries(0, 300, values), horizon=12, levels=(0.9,))
+forecast = fitted.predict(TimeSeries(0, 300, values), horizon=12, levels=(0.5, 0.9))
+assert np.isfinite(forecast.peak).all() and not {"torch", "chronos"} & set(sys.modules)
+print(forecast.horizon)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100, check=False)
+    assert (done.stdout, done.stderr) == ("12\n", "")
