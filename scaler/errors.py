@@ -13,6 +13,8 @@
     ├── DeadlinePassed          this server's own deadline for a call has passed
     ├── EngineLost              the engine process is not there to do what was asked
     ├── StoreError              the store cannot be read or written
+    ├── ModelUnusable           a trained model's file cannot be read, written or used
+    ├── TrainingFailed          nothing could be trained: what is missing, in words
     └── SourceError             a source did not give the value
         ├── SourceUnreachable   no connection, a timeout, a broken answer, 429, 5xx: worth another try
         ├── SourceDenied        401 or 403: the credentials are wrong
@@ -43,6 +45,7 @@ __all__ = [
     "InvalidSettings",
     "InvalidTrigger",
     "LimitReached",
+    "ModelUnusable",
     "NoData",
     "QueryRejected",
     "ResponseMalformed",
@@ -52,6 +55,7 @@ __all__ = [
     "SourceUnreachable",
     "StoreError",
     "TooManySeries",
+    "TrainingFailed",
     "ValueUnknown",
     "ValueUnservable",
 ]
@@ -150,6 +154,14 @@ class EngineLost(ForesailError):
 
 class StoreError(ForesailError):
     """The store cannot be read or written."""
+
+
+class ModelUnusable(ForesailError):
+    """A trained model's file cannot be read, written or used."""
+
+
+class TrainingFailed(ForesailError):
+    """Nothing could be trained from what was given, or here."""
 
 
 class SourceError(ForesailError):

@@ -319,6 +319,21 @@ class Settings:
         doc="How long a fitted model is used, at most one history window. Fits end at multiples of it, each series' at "
         "a phase of its own, so that all replicas fit to the same samples; a young series is fitted more often.",
     )
+    lstm_model: str = parameter(
+        "lstm_model",
+        PATH_TEXT,
+        default="",
+        group=_FITTING,
+        doc="A file that `foresail train --model lstm` wrote, for `forecaster: lstm`; empty: the one that ships. A "
+        "new one in its place is taken up without a restart.",
+    )
+    fleet_model: str = parameter(
+        "fleet_model",
+        PATH_TEXT,
+        default="",
+        group=_FITTING,
+        doc="As `lstm_model`, of `foresail train --model fleet`, for `boosted` and `auto`.",
+    )
 
     sources: Mapping[str, SourceSpec] = field(default_factory=lambda: MappingProxyType({}))
     events: tuple[EventRule, ...] = ()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from forecasting.series import TimeSeries
     from scaler.settings import Settings
 
-__all__ = ["add_history_arguments", "read_history"]
+__all__ = ["add_history_arguments", "fetch_history", "read_history"]
 
 _STEP = 60  # seconds, of what is asked of a source
 
@@ -74,14 +74,31 @@ def read_history(arguments: argparse.Namespace) -> tuple[str, TimeSeries]:
     settings = load_settings(
         path=Path(arguments.config) if arguments.config else None, environ=os.environ, overrides={}
     )
-    spec = _spec(arguments.source, settings)
-    end = int(time.time()) // arguments.query_step * arguments.query_step
-    series = asyncio.run(
-        _fetch(settings, spec, arguments.query, end=end, since=arguments.since, step=arguments.query_step)
+    return arguments.query, fetch_history(
+        settings, arguments.source, arguments.query, since=arguments.since, step=arguments.query_step
     )
+
+
+def fetch_history(settings: Settings, source: str, query: str, *, since: float, step: int) -> TimeSeries:
+    """The past of a query up to now.
+
+    Args:
+        settings: Where sources are named.
+        source: A source of the settings, or a Prometheus server's address.
+        query: With one result.
+        since: How far back, seconds.
+        step: Seconds between samples.
+
+    Raises:
+        InvalidSettings: There is no such source.
+        SourceError: There is no history to be had.
+    """
+    spec = _spec(source, settings)
+    end = int(time.time()) // step * step
+    series = asyncio.run(_fetch(settings, spec, query, end=end, since=since, step=step))
     if len(series) < 2:
-        raise NoData(f"{arguments.source}: the query {arguments.query} has no past within {shown(arguments.since)}")
-    return arguments.query, series
+        raise NoData(f"{source}: the query {query} has no past within {shown(since)}")
+    return series
 
 
 def _spec(source: str, settings: Settings) -> SourceSpec:

@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": "see all of it work on this machine, with nothing installed",
     "backtest": "see on your own history how good a forecaster is: how near, how honest, how fast",
     "replay": "see on your own history what a policy would have done and cost, against plain KEDA",
+    "train": "train on your own histories what forecasts across series; publish it only if it is better",
     "explain": "say why the last answer was what it was (asks a running server)",
     "doctor": "check addresses, credentials, queries and clocks; say how to mend them",
 }

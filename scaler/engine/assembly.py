@@ -13,6 +13,8 @@ from scaler.engine.fits import FitPool
 from scaler.engine.modelling import Modelling
 from scaler.engine.persistence import Persistence
 from scaler.engine.refresh import Refresh
+from scaler.engine.retrained import ModelWatch
+from scaler.training.in_use import ModelFiles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -51,10 +53,12 @@ async def running_engine(
         fit_command: What to run instead of the fit worker, to inject faults.
     """
     persistence = Persistence(store, on_error=meter.store_failed)
+    files = ModelFiles.of(settings)
     fits = FitPool(
         workers=settings.fit_workers,
         timeout=settings.fit_timeout,
         memory=settings.fit_memory,
+        models=files.arguments,
         command=fit_command,
         on_restart=meter.worker_lost,
     )
@@ -73,6 +77,8 @@ async def running_engine(
         clock=clock,
         meter=meter,
     )
+    watch = ModelWatch(files, modelling)
+    await watch.look()
     engine = Engine(
         settings=settings,
         open_source=open_source,
@@ -85,12 +91,15 @@ async def running_engine(
         meter=meter,
     )
     await engine.warm_start()
-    running = asyncio.create_task(engine.run(), name="engine")
+    tasks = [asyncio.create_task(engine.run(), name="engine")]
+    if files.arguments:
+        tasks.append(asyncio.create_task(watch.run(engine), name="models"))
     try:
         yield engine
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await fits.close()
         await engine.decisions.settle()
         await persistence.close(now=clock())

@@ -77,6 +77,7 @@ class FitPool:
         workers: int,
         timeout: float,
         memory: int,
+        models: Sequence[str] = (),
         command: Sequence[str] | None = None,
         on_restart: Callable[[], None] = lambda: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -85,13 +86,15 @@ class FitPool:
         workers: Processes at most.
         timeout: Seconds for one fit.
         memory: Bytes of address space for one worker.
+        models: Files of trained models, see `scaler.training.in_use.ModelFiles.arguments`.
         command: What to run instead of the worker, to inject faults.
         on_restart: Called when a worker was lost.
         sleep: How to wait, between workers that are lost one after the other.
         """
         self._timeout = timeout
         alone = timeout + _GRACE  # a worker whose engine was killed in the middle of a fit ends by itself
-        self._command = list(command or (sys.executable, "-m", "scaler.engine.worker", str(memory), f"{alone:g}"))
+        worker = (sys.executable, "-m", "scaler.engine.worker", str(memory), f"{alone:g}", *models)
+        self._command = list(command or worker)
         self._sleep = sleep
         self._queue: asyncio.PriorityQueue[_Job] = asyncio.PriorityQueue()
         self._numbers = itertools.count()

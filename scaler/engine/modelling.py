@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from forecasting.errors import ForecastError, InvalidState
+from forecasting.errors import ForecastError, InvalidParameter, InvalidState
 from forecasting.serialise import loads
 from scaler.engine.agenda import without_events
 from scaler.engine.alignment import longest_period, train_end
@@ -19,7 +19,7 @@ from scaler.engine.timetable import spread
 from scaler.store.base import StoredModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from scaler.engine.fits import Fits
     from scaler.engine.messages import FitDone, Rung
@@ -102,6 +102,9 @@ class Modelling:
                     horizon=model.key.horizon,
                     levels=series.levels(model.key),
                 )
+            except InvalidParameter as error:
+                # it was fitted on top of a trained model that this process has not: fitted anew, it will have another
+                model.fitted, model.forecast, model.failures, model.tried = None, None, (str(error),), (0, 0)
             except ForecastError as error:
                 model.forecast, model.failures = None, (str(error),)
             except Exception as error:  # noqa: BLE001  # a plug-in may raise anything: the load is served without it
@@ -117,6 +120,12 @@ class Modelling:
         model.failures, model.tried = (failure,), (0, 0)
         if model.rung == rung:
             model.fitted, model.forecast = None, None
+
+    def renew(self, series: SeriesState, forecasters: Collection[str]) -> None:
+        """Has the models of these forecasters fitted anew: what they build on has been replaced."""
+        for model in series.models.values():
+            if model.key.forecaster in forecasters:
+                model.tried = (0, 0)
 
     def fit_is_due(self, series: SeriesState) -> bool:
         """Whether a model of the series should be fitted now."""

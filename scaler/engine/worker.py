@@ -1,8 +1,8 @@
 """A fit worker: reads fit requests on standard input, writes fitted forecasters on standard output.
 
 A process of its own, so that a fit that hangs, crashes or eats memory is killed without anybody else noticing.
-Run as `python -m scaler.engine.worker MEMORY_BYTES SECONDS`: a fit that takes longer ends the process by itself,
-for the engine that should have ended it may have been killed.
+Run as `python -m scaler.engine.worker MEMORY_BYTES SECONDS [KIND=FILE...]`: a fit that takes longer ends the process by
+itself, for the engine that should have ended it may have been killed. The files hold trained models to fit on top of.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from forecasting.serialise import dumps
 from forecasting.series import TimeSeries
 from scaler.engine.frames import encode_frame, read_frame
 from scaler.engine.messages import FitDone, FitRequest, FitStarted
+from scaler.training.in_use import ModelFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +61,7 @@ def climb(request: FitRequest, registry: Registry) -> Iterator[FitStarted | FitD
 def main() -> int:
     """Serves fit requests until standard input ends."""
     memory, seconds = int(sys.argv[1]), float(sys.argv[2])
+    models = ModelFiles.from_arguments(sys.argv[3:])
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     os.nice(_NICENESS)
     warnings.simplefilter("ignore")  # the numerics' warnings are about fits that the ladder judges by their result
@@ -68,6 +70,7 @@ def main() -> int:
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
         while (request := read_frame(requests, FitRequest)) is not None:
             signal.setitimer(signal.ITIMER_REAL, seconds)  # SIGALRM has no handler, so it ends the process
+            models.refresh()  # what cannot be used, the engine tells
             for message in climb(request, registry):
                 answers.write(encode_frame(message))
                 answers.flush()

@@ -21,8 +21,10 @@ from scaler.errors import (
     InvalidSettings,
     InvalidTrigger,
     LimitReached,
+    ModelUnusable,
     SourceError,
     StoreError,
+    TrainingFailed,
     ValueUnknown,
     ValueUnservable,
 )
@@ -46,7 +48,9 @@ CODES: Mapping[type[Exception], grpc.StatusCode] = {
     DeadlinePassed: grpc.StatusCode.DEADLINE_EXCEEDED,
     # no call reads the settings or the store: here they are defects like any other
     InvalidSettings: grpc.StatusCode.INTERNAL,
+    ModelUnusable: grpc.StatusCode.INTERNAL,
     StoreError: grpc.StatusCode.INTERNAL,
+    TrainingFailed: grpc.StatusCode.INTERNAL,
     ForesailError: grpc.StatusCode.INTERNAL,
     Exception: grpc.StatusCode.INTERNAL,
 }

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from scaler.store.decisions import LogRow
     from scaler.store.file import SetAside
 
-__all__ = ["APPLICATION_ID", "BLOCK", "OLDEST_VERSION", "VERSION", "SqliteStore"]
+__all__ = ["APPLICATION_ID", "BLOCK", "OLDEST_VERSION", "VERSION", "SqliteStore", "history_of", "series_of"]
 
 BLOCK = 60
 """Samples in a block."""
@@ -125,7 +125,7 @@ class SqliteStore:
 
         Nothing known: length 0, starting at the first moment of the grid from `since` on.
         """
-        return self._file.run(lambda c: _history(c, series_id, step, since), writing=False)
+        return self._file.run(lambda c: history_of(c, series_id, step=step, since=since), writing=False)
 
     def put_model(self, series_id: str, model: StoredModel) -> None:
         """Keeps the model, unless one of the same forecaster with a later `fitted_at` is kept already."""
@@ -247,7 +247,15 @@ def _values(data: bytes) -> FloatArray:
     return np.frombuffer(data, "<f8")
 
 
-def _history(connection: sqlite3.Connection, series_id: str, step: int, since: int) -> TimeSeries:
+def series_of(connection: sqlite3.Connection) -> list[tuple[str, int]]:
+    """Ids and steps of all series in the file."""
+    return [
+        (str(name), int(step)) for name, step in connection.execute("SELECT id, step FROM series ORDER BY id, step")
+    ]
+
+
+def history_of(connection: sqlite3.Connection, series_id: str, *, step: int, since: int) -> TimeSeries:
+    """See `scaler.store.base.Store.history`."""
     first = -(-since // step)  # the first moment of the grid from `since` on
     nothing = TimeSeries(first * step, step, np.empty(0))
     row = _row(connection, series_id, step)

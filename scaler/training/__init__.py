@@ -1,0 +1,1 @@
+"""Training of models across series: histories, checkpoints, and whether a new model may be published."""
