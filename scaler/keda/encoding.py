@@ -14,13 +14,7 @@ from typing import TYPE_CHECKING
 
 from scaler.decision import HIGHEST_SERVABLE
 from scaler.errors import ValueUnservable
-from scaler.pb.externalscaler_pb2 import (
-    GetMetricSpecResponse,
-    GetMetricsResponse,
-    IsActiveResponse,
-    MetricSpec,
-    MetricValue,
-)
+from scaler.pb.externalscaler_pb2 import GetMetricSpecResponse, GetMetricsResponse, IsActiveResponse
 
 if TYPE_CHECKING:
     from scaler.decision import Decision
@@ -35,15 +29,13 @@ _UNITS = (1, 10, 100, 1000)
 def metric_spec(trigger: TriggerConfig) -> GetMetricSpecResponse:
     """The trigger's one metric and the load that one pod carries; a function of the metadata alone."""
     whole = round(trigger.threshold * _unit(trigger.threshold))
-    return GetMetricSpecResponse(
-        metricSpecs=(
-            MetricSpec(
-                metricName=trigger.metric_name,
-                targetSize=min(max(1, whole), int(HIGHEST_SERVABLE)),
-                targetSizeFloat=trigger.threshold,
-            ),
-        )
+    response = GetMetricSpecResponse()
+    response.metricSpecs.add(  # half the cost of a message made beside it
+        metricName=trigger.metric_name,
+        targetSize=min(max(1, whole), int(HIGHEST_SERVABLE)),
+        targetSizeFloat=trigger.threshold,
     )
+    return response
 
 
 def metrics(trigger: TriggerConfig, decision: Decision) -> GetMetricsResponse:
@@ -53,15 +45,13 @@ def metrics(trigger: TriggerConfig, decision: Decision) -> GetMetricsResponse:
         ValueUnservable: The value is negative, not finite or too large. KEDA would turn it into 0.
     """
     value = _servable(decision)
-    return GetMetricsResponse(
-        metricValues=(
-            MetricValue(
-                metricName=trigger.metric_name,
-                metricValue=_whole(value, _unit(trigger.threshold)),
-                metricValueFloat=value,
-            ),
-        )
+    response = GetMetricsResponse()
+    response.metricValues.add(
+        metricName=trigger.metric_name,
+        metricValue=_whole(value, _unit(trigger.threshold)),
+        metricValueFloat=value,
     )
+    return response
 
 
 def activity(decision: Decision) -> IsActiveResponse:

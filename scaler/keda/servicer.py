@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from scaler.errors import DeadlinePassed
 from scaler.keda.encoding import activity, metric_spec, metrics
@@ -47,6 +48,9 @@ class Servicer(ExternalScalerServicer):
         self._calls = calls
         self._streams = streams
         self._deadline = deadline
+        # by what was sent: reading a map out of a message takes longer than all the rest of an answer. The desk says
+        # how long a trigger is known.
+        self._known: WeakValueDictionary[bytes, TriggerConfig] = WeakValueDictionary()
 
     async def GetMetricSpec(
         self, request: ScaledObjectRef, context: aio.ServicerContext[Any, Any]
@@ -60,13 +64,14 @@ class Servicer(ExternalScalerServicer):
     ) -> GetMetricsResponse:
         """The one value to scale for. The metric's name is not looked at: the metadata says all."""
         async with self._calls.boundary("GetMetrics", context):
-            trigger = self._trigger(request.scaledObjectRef)
-            return metrics(trigger, await self._decision(trigger, follows=False))
+            ref = request.scaledObjectRef
+            trigger = self._trigger(ref)
+            return metrics(trigger, await self._decision(trigger, ref, follows=False))
 
     async def IsActive(self, request: ScaledObjectRef, context: aio.ServicerContext[Any, Any]) -> IsActiveResponse:
         """Whether the workload should run, by the decision that answered the GetMetrics just before."""
         async with self._calls.boundary("IsActive", context):
-            return activity(await self._decision(self._trigger(request), follows=True))
+            return activity(await self._decision(self._trigger(request), request, follows=True))
 
     async def StreamIsActive(
         self, request: ScaledObjectRef, context: aio.ServicerContext[Any, Any]
@@ -84,13 +89,21 @@ class Servicer(ExternalScalerServicer):
             async for response in self._streams.specs(self._trigger(request)):
                 yield response
 
-    def _trigger(self, request: ScaledObjectRef) -> TriggerConfig:
-        return self._desk.trigger(request.namespace, request.name, dict(request.scalerMetadata))
+    def _trigger(self, ref: ScaledObjectRef) -> TriggerConfig:
+        content = ref.SerializeToString(deterministic=True)  # clients write a map in any order
+        trigger = self._known.get(content)
+        if trigger is None:
+            trigger = self._known[content] = self._read(ref)
+        return trigger
 
-    async def _decision(self, trigger: TriggerConfig, *, follows: bool) -> Decision:
+    def _read(self, ref: ScaledObjectRef) -> TriggerConfig:
+        return self._desk.trigger(ref.namespace, ref.name, dict(ref.scalerMetadata))
+
+    async def _decision(self, trigger: TriggerConfig, ref: ScaledObjectRef, *, follows: bool) -> Decision:
         decision = self._desk.peek(trigger, follows=follows)
         if decision is not None:
             return decision
+        trigger = self._read(ref)  # the desk may have let go of it while a stream held it
         try:
             async with asyncio.timeout(self._deadline) as limit:
                 return await self._desk.decision(trigger, follows=follows)

@@ -10,11 +10,12 @@ from prometheus_client import ProcessCollector, generate_latest
 
 from scaler.errors import EngineLost
 from scaler.telemetry import metrics
+from scaler.telemetry.call_meters import CallMeters
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
-    from prometheus_client import CollectorRegistry, Counter, Histogram
+    from prometheus_client import CollectorRegistry
     from prometheus_client.core import GaugeMetricFamily
 
 __all__ = ["EdgeMetrics", "MetricsPage", "TriggerReading"]
@@ -72,10 +73,7 @@ class EdgeMetrics:
             triggers: All triggers in use; called for each page, from a thread.
         """
         self._registry = registry
-        self._rpcs = metrics.RPCS.counter(registry)
-        self._rpc_seconds = metrics.RPC_SECONDS.histogram(registry)
-        # finding a metric by its labels takes longer than counting: each is found once
-        self._calls: dict[tuple[str, str], tuple[Counter, Histogram | None]] = {}
+        self._calls = CallMeters(registry)
         self._lag = metrics.EDGE_LAG.histogram(registry)
         self._restarts = metrics.ENGINE_RESTARTS.counter(registry)
         self._engine_up = metrics.ENGINE_UP.gauge(registry)
@@ -88,15 +86,8 @@ class EdgeMetrics:
         metrics.CERTIFICATE_END.gauge(self._registry).set_function(not_after)
 
     def call_ended(self, method: str, code: _StatusCode, seconds: float) -> None:
-        """A call was answered: a `scaler.keda.calls.CallObserver`. A stream's time says nothing of our speed."""
-        meters = self._calls.get((method, code.name))
-        if meters is None:
-            seconds_of = None if method.startswith("Stream") else self._rpc_seconds.labels(method)
-            meters = self._calls[method, code.name] = self._rpcs.labels(method, code.name), seconds_of
-        counter, histogram = meters
-        counter.inc()
-        if histogram is not None:
-            histogram.observe(seconds)
+        """A call was answered: a `scaler.keda.calls.CallObserver`."""
+        self._calls.count(method, code.name, seconds)
 
     def loop_late(self, seconds: float) -> None:
         """The event loop was this late."""

@@ -48,7 +48,7 @@ _FORECAST = "Forecasting"
 _DECIDING = "Deciding"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class TriggerConfig:
     """What one trigger asks for. Durations are seconds. Secrets, headers, query parameters stay out of repr.
 

@@ -51,7 +51,7 @@ async def test_is_active_follows_the_decision_of_the_get_metrics_before_it() -> 
     async with running_edge(desk) as edge, KedaClient(edge.address) as keda:
         reading = await keda.poll(ORDERS)
     assert reading.active is False
-    assert desk.asked == ["trigger", "trigger", "peek", "trigger", "peek, follows"]
+    assert desk.asked == ["trigger", "peek", "peek, follows"]  # metadata that were read before are not read again
 
 
 async def test_the_hpa_asks_for_all_specs_of_the_scaled_object_before_each_value() -> None:
@@ -95,7 +95,7 @@ async def test_the_spec_depends_on_the_metadata_alone(broken: Exception | None) 
         first, second = await keda.specs_only([ORDERS, ORDERS])
     assert first == second
     assert first.targetSizeFloat == 5.0
-    assert desk.asked == ["trigger", "trigger"]
+    assert desk.asked == ["trigger"]
 
 
 async def test_an_unknown_load_is_unavailable_for_both_calls_and_never_zero_or_false() -> None:
@@ -108,6 +108,26 @@ async def test_an_unknown_load_is_unavailable_for_both_calls_and_never_zero_or_f
     assert edge.methods == ["GetMetricSpec", "GetMetrics", "GetMetrics", "IsActive"], "KEDA tries once more, at once"
 
 
+async def test_metadata_are_read_once_in_whatever_order_they_come() -> None:
+    desk = ScriptedDesk(decided(12.5, active=True))
+    turned = ref(dict(reversed(list(ORDERS.scalerMetadata.items()))), namespace=ORDERS.namespace, name=ORDERS.name)
+    other = ref({**ORDERS.scalerMetadata, "threshold": "7"}, namespace=ORDERS.namespace, name=ORDERS.name)
+    async with running_edge(desk) as edge, KedaClient(edge.address) as keda:
+        for one in (ORDERS, turned, other, ORDERS):
+            reading = await keda.poll(one)
+            assert reading.target == (7.0 if one is other else 5.0)
+    assert desk.asked.count("trigger") == 2
+
+
+async def test_what_the_desk_has_forgotten_is_read_again() -> None:
+    desk = ScriptedDesk(decided(12.5, active=True))
+    async with running_edge(desk) as edge, KedaClient(edge.address) as keda:
+        await keda.poll(ORDERS)
+        desk.forget()
+        await keda.poll(ORDERS)
+    assert desk.asked.count("trigger") == 2
+
+
 async def test_the_first_call_of_a_trigger_waits_for_its_first_value() -> None:
     desk = ScriptedDesk(None)
     desk.first = decided(8.0)
@@ -118,8 +138,9 @@ async def test_the_first_call_of_a_trigger_waits_for_its_first_value() -> None:
         desk.arrival.set()
         reading = await poll
     assert (reading.value, reading.active) == (8.0, True)
-    assert desk.asked[2:4] == ["peek", "decision"]
-    assert desk.asked[5:] == ["peek, follows", "decision, follows"]
+    # where waiting is needed metadata are read again: the desk may have let go of them meanwhile
+    asked = ["trigger", "peek", "trigger", "decision", "peek, follows", "trigger", "decision, follows"]
+    assert desk.asked == asked
 
 
 async def test_our_own_deadline_ends_a_call_that_the_client_would_wait_for_without_limit() -> None:

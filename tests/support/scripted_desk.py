@@ -59,6 +59,10 @@ class ScriptedDesk:
             self._parsed[key] = parse_trigger(namespace=namespace, name=name, metadata=metadata)
         return self._parsed[key]
 
+    def forget(self) -> None:
+        """Lets go of all triggers."""
+        self._parsed.clear()
+
     def peek(self, trigger: TriggerConfig, *, follows: bool = False) -> Decision | None:
         self.asked.append("peek, follows" if follows else "peek")
         answer = self.answers.get(trigger.query, self._answer)
