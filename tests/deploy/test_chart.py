@@ -127,9 +127,10 @@ def test_every_mount_has_its_volume_and_every_selector_its_pods(rendered: ValueS
 
 def test_with_tls_the_kubelet_asks_by_https_and_without_it_by_grpc(rendered: ValueSets) -> None:
     plain = container(rendered["default"])
-    assert plain["readinessProbe"]["grpc"] == {"port": 6000}
-    assert plain["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http", "scheme": "HTTP"}
+    assert plain["startupProbe"]["grpc"] == plain["livenessProbe"]["grpc"] == {"port": 6000}
+    assert plain["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http", "scheme": "HTTP"}
     mutual = container(rendered["tls-cert-manager"])
+    assert mutual["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http", "scheme": "HTTPS"}
     assert mutual["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http", "scheme": "HTTPS"}
     half = container(rendered["tls-secret"])
     assert half["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http", "scheme": "HTTP"}
