@@ -76,7 +76,13 @@ def _observed(snapshot: Snapshot, policy: DecisionPolicy, now: float) -> tuple[f
     cause = f": {snapshot.error}" if snapshot.error else ""
     if observed is None:
         raise ValueUnknown(f"the load is not known yet{cause or ': the first answer of the source is awaited'}")
-    age = max(0.0, now - snapshot.observed_at)
+    age = now - snapshot.observed_at
+    if age < -policy.observed_max_age:
+        raise ValueUnknown(
+            f"the load is not known: the last value is from {duration(-age)} ahead of this machine's clock, "
+            f"was the clock set back?{cause}"
+        )
+    age = max(0.0, age)
     if age > policy.observed_max_age:
         raise ValueUnknown(
             f"the load is not known: the last value is {duration(age)} old, "

@@ -144,7 +144,7 @@ class TriggerDesk:
         if snapshot is None or (snapshot.observed is None and not snapshot.error):
             return None
         entry.decision = None
-        at, trigger_id = self._clock(), entry.config.key.id
+        at, trigger_id = entry.as_of(self._clock()), entry.config.key.id
         try:
             entry.decision = decide(snapshot, entry.policy, now=at)
         except ForesailError as error:
@@ -160,10 +160,10 @@ class TriggerDesk:
             self._drop_refused()
         if len(self._entries) >= self._settings.max_triggers:
             raise LimitReached.of_triggers(len(self._entries))
-        entry = Entry(config=trigger, policy=policy_of(trigger, self._settings))
+        entry = Entry(config=trigger, policy=policy_of(trigger, self._settings), monotonic=self._monotonic)
         stored = self._stored.pop(trigger.key.id, None)
         if stored is not None:
-            entry.update(stored)
+            entry.update(stored, wall=self._clock())
         self._entries[trigger.key.id] = entry
         self._register(entry)
         return entry
@@ -208,7 +208,7 @@ class TriggerDesk:
     def _update(self, snapshot: Snapshot) -> None:
         entry = self._entries.get(snapshot.trigger)
         if entry is not None:  # else it was let go of while this was under way
-            entry.update(snapshot)
+            entry.update(snapshot, wall=self._clock())
 
     def _recall(self, snapshot: Snapshot) -> None:
         """What a store has kept: it never replaces what is known here, which is newer."""
@@ -216,7 +216,7 @@ class TriggerDesk:
         if entry is None:
             self._stored[snapshot.trigger] = snapshot
         elif entry.snapshot is None:
-            entry.update(snapshot)
+            entry.update(snapshot, wall=self._clock())
 
     def _forget(self, trigger_id: str) -> None:
         """Lets go of an idle trigger, unless a call has just come: then it is registered anew."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ import msgspec
 from scaler import errors
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scaler.decision import Decision, DecisionPolicy, Snapshot
     from scaler.engine.messages import Refusal
     from scaler.trigger import TriggerConfig
@@ -33,19 +36,31 @@ class Entry:
     decision: Decision | None = None
     decided_at: float = 0.0  # monotonic
     updated: asyncio.Event = field(default_factory=asyncio.Event)
+    monotonic: Callable[[], float] = time.monotonic
+    heard: float = float("-inf")  # the wall clock less the monotonic one when the observed value was first heard of
 
-    def update(self, snapshot: Snapshot) -> None:
+    def update(self, snapshot: Snapshot, *, wall: float) -> None:
         """A new snapshot replaces the one before; whoever waits is woken.
 
         An engine that was just started may not know the load yet: the one known here goes on growing older.
+
+        Args:
+            snapshot: What is known now.
+            wall: The wall clock's time, epoch seconds.
         """
         if snapshot.observed is None and self.snapshot is not None and self.snapshot.observed is not None:
             before = self.snapshot
             snapshot = msgspec.structs.replace(snapshot, observed=before.observed, observed_at=before.observed_at)
         if snapshot.lead_time is not None and snapshot.lead_time != self.policy.lead_time:
             self.policy = msgspec.structs.replace(self.policy, lead_time=snapshot.lead_time)
+        if self.snapshot is None or snapshot.observed_at != self.snapshot.observed_at:
+            self.heard = wall - self.monotonic()
         self.snapshot, self.refusal = snapshot, None
         self._wake()
+
+    def as_of(self, wall: float) -> float:
+        """The moment to decide for, epoch seconds: `wall`, but no value grows younger when that clock is set back."""
+        return max(wall, self.heard + self.monotonic())
 
     def refuse(self, refusal: Refusal, *, at: float) -> None:
         """The engine does not take this trigger."""

@@ -233,9 +233,14 @@ class Engine:
             self._start(job)
 
     def _clock_went_back(self) -> None:
-        """What was due by the old clock may be hours away by the new one: everything gets a new time."""
+        """What was due by the old clock may be hours away by the new one: everything gets a new time.
+
+        What a query such as `... or vector(0)` gave for that future is no past.
+        """
         self.housekeep()
         for series in self._series.values():
+            series.history.cut(self._clock())
+            self._gating.forget_future(series)
             self._schedule_observe(series)
             self._schedule_step(series)
 

@@ -69,6 +69,13 @@ class Gating:
             if _worth_keeping(before, trigger.gate):
                 self._persistence.add_snapshot(_PREFIX + trigger.config.key.id, msgspec.msgpack.encode(trigger.gate))
 
+    @staticmethod
+    def forget_future(series: SeriesState) -> None:
+        """Lets go of forecasts from samples that are no more: a clock set ahead had asked for them."""
+        for trigger in series.triggers.values():
+            known = tuple(one for one in trigger.gate.open if one.origin <= series.history.end)
+            trigger.gate = msgspec.structs.replace(trigger.gate, open=known)
+
     def _issued(self, series: SeriesState, trigger: TriggerState) -> Issued | None:
         model = series.models.get(trigger.model_key)
         forecast = None if model is None else model.forecast

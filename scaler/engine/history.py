@@ -78,6 +78,12 @@ class History:
         self._buffer, self._size = _held(values[-self.capacity :]), min(len(values), self.capacity)
         self._end = max(old.end, new.end)
 
+    def cut(self, after: float) -> None:
+        """Lets go of the samples after this time, epoch seconds: of a future that a clock set ahead has asked for."""
+        gone = min(self._size, max(0, math.ceil((self._end - after) / self.step)))
+        self._size -= gone
+        self._end = self._end - gone * self.step if self._size else 0
+
     def begin(self, since: int | None = None) -> int:
         """Time of the first known sample within the capacity, not before `since`; that of the last if none is."""
         first = self.start if since is None else max(self.start, since)

@@ -31,6 +31,10 @@ class Known(Protocol):
     @property
     def refusal(self) -> ForesailError | None: ...  # noqa: D102  # why the engine does not take it
 
+    def as_of(self, wall: float) -> float:
+        """The moment to decide for, given the wall clock's, epoch seconds."""
+        ...
+
 
 class Board:
     """Shows what would be answered now."""
@@ -50,7 +54,7 @@ class Board:
     def triggers(self) -> list[TriggerView]:
         """All of them, in the order of namespace, name, trigger."""
         now = self._clock()
-        return sorted((view(entry, now=now) for entry in list(self._entries())), key=_place)
+        return sorted((view(entry, now=entry.as_of(now)) for entry in list(self._entries())), key=_place)
 
     def explain(self, namespace: str, name: str) -> list[Explanation]:
         """The triggers of one ScaledObject; empty if none has called."""
@@ -60,7 +64,7 @@ class Board:
             for entry in list(self._entries())
             if (entry.config.key.namespace, entry.config.key.name) == (namespace, name)
         ]
-        return sorted((explanation(entry, now=now) for entry in of_object), key=_place)
+        return sorted((explanation(entry, now=entry.as_of(now)) for entry in of_object), key=_place)
 
     def ready(self) -> ReadyState:
         """Whether this server can answer."""

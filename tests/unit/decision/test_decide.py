@@ -81,12 +81,12 @@ def test_a_window_beyond_the_horizon_uses_all_of_the_horizon() -> None:
 
 
 def test_a_clock_behind_the_origin_looks_at_one_step_at_least() -> None:
-    decision = decide(snapshot(), policy(lead_time=1.0), now=NOW - 600.0)
+    decision = decide(snapshot(observed_at=NOW - 500.0), policy(lead_time=1.0), now=NOW - 600.0)
     assert (decision.forecast, decision.observed_age) == (100.0, 0.0)
 
 
 def test_a_forecast_from_the_future_is_not_served() -> None:
-    decision = decide(snapshot(), POLICY, now=NOW - 600.0)
+    decision = decide(snapshot(observed_at=NOW - 600.0), POLICY, now=NOW - 600.0)
     assert (decision.value, decision.usable) == (120.0, False)
     assert decision.hindrance == "the forecast is from 9m40s ahead of this machine's clock: was the clock set back?"
 
@@ -168,6 +168,17 @@ class TestUnknown:
             "the load is not known: the last value is 5m1s old, older than the 5m that a value is good for: "
             "connection refused"
         )
+
+    def test_from_a_clock_that_was_set_back(self) -> None:
+        with pytest.raises(ValueUnknown) as caught:
+            decide(snapshot(observed_at=NOW + 3600.0, error="connection refused"), POLICY, now=NOW)
+        assert str(caught.value) == (
+            "the load is not known: the last value is from 1h ahead of this machine's clock, was the clock set back?: "
+            "connection refused"
+        )
+
+    def test_a_little_ahead_is_now(self) -> None:
+        assert decide(snapshot(observed_at=NOW + 300.0), POLICY, now=NOW).observed_age == 0.0
 
     def test_old_enough_is_still_good(self) -> None:
         assert decide(snapshot(observed_at=NOW - 300.0), POLICY, now=NOW).value == 140.0

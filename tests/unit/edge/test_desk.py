@@ -14,6 +14,8 @@ from scaler.edge.desk import TriggerDesk
 from scaler.engine.messages import Evicted, Recalled, Refusal, Refused, Register, Reply, Update
 from scaler.errors import AddressRefused, InvalidTrigger, LimitReached, ValueUnknown
 from scaler.settings import Settings
+from scaler.web.board import ReadyState
+from scaler.web.views import Board
 
 if TYPE_CHECKING:
     from scaler.engine.messages import ToEngine
@@ -34,6 +36,7 @@ class Bench:
 
     wait: float = 5.0
     now: float = NOW
+    ahead: float = 0.0  # by how much the wall clock was set ahead since the start
     engine: bool = True
     told: list[ToEngine] = field(default_factory=list)
     desk: TriggerDesk = field(init=False)
@@ -44,7 +47,7 @@ class Bench:
             tell=self.told.append,
             engine_answering=lambda: self.engine,
             clock=lambda: self.now,
-            monotonic=lambda: self.now,
+            monotonic=lambda: self.now - self.ahead,
         )
 
     def trigger(self, name: str = "web", **changes: str) -> TriggerConfig:
@@ -427,6 +430,55 @@ class TestChanges:
             bench.desk.peek(trigger)
         ((_, change),) = bench.desk.take_changes()
         assert (change.value, change.reason) == (None, str(caught.value))
+
+
+class TestClockSteps:
+    """However the wall clock is set, no value is younger than it is."""
+
+    @pytest.fixture
+    def known(self, bench: Bench) -> TriggerConfig:
+        trigger = bench.trigger()
+        bench.desk._open(trigger)
+        bench.update(trigger)
+        return trigger
+
+    @staticmethod
+    def set_clock(bench: Bench, by: float) -> None:
+        bench.now += by
+        bench.ahead += by
+
+    def test_set_back_a_value_goes_on_growing_older(self, bench: Bench, known: TriggerConfig) -> None:
+        bench.now += 100.0
+        self.set_clock(bench, -7200.0)
+        decision = bench.desk.peek(known)
+        assert decision is not None
+        assert decision.observed_age == 100.0
+        bench.now += 150.0
+        bench.update(known, observed_at=NOW, error="connection refused")  # the engine has looked again, in vain
+        bench.now += 51.0
+        with pytest.raises(ValueUnknown, match=r"^the load is not known: the last value is 5m1s old"):
+            bench.desk.peek(known)
+        bench.update(known)  # by the new clock
+        decision = bench.desk.peek(known)
+        assert decision is not None
+        assert decision.observed_age == 0.0
+
+    def test_set_ahead_it_is_asked_for_anew(self, bench: Bench, known: TriggerConfig) -> None:
+        self.set_clock(bench, 3600.0)
+        with pytest.raises(ValueUnknown, match=r"^the load is not known: the last value is 1h old"):
+            bench.desk.peek(known)
+        bench.update(known)
+        assert bench.desk.peek(known) is not None
+
+    def test_what_is_shown_is_what_is_answered(self, bench: Bench, known: TriggerConfig) -> None:
+        bench.now += 100.0
+        self.set_clock(bench, -7200.0)
+        board = Board(entries=bench.desk.entries, ready=lambda: ReadyState(ready=True), clock=bench.desk.clock)
+        (shown,) = board.explain("shop", "web")
+        assert shown.trigger == known.key.digest
+        assert shown.observed is not None
+        assert shown.observed.age == 100.0
+        assert board.triggers()[0].observed_age == 100.0
 
 
 class TestLeadTime:

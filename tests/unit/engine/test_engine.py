@@ -216,6 +216,21 @@ class TestClockSteps:
         assert start - HOUR + 90 < bench.snapshot(trigger).observed_at <= start - HOUR + 2 * MINUTE
         assert bench.engine.trigger_count == 1
 
+    async def test_what_a_clock_set_ahead_had_learned_of_the_future_is_forgotten(self, bench: Any, start: int) -> None:
+        trigger = bench.register()
+        await settled(bench)
+        bench.engine.housekeep()
+        bench.clock.set(HOUR)  # the source answers for any time, as a query with `or vector(0)` does
+        await bench.at(start + HOUR + 2 * MINUTE)
+        assert bench.snapshot(trigger).outlook.origin == start + HOUR + MINUTE
+        bench.clock.set(-HOUR)
+        bench.engine.start_due()
+        await bench.at(start + 4 * MINUTE)
+        (series,) = bench.engine.series
+        assert bench.snapshot(trigger).outlook.origin == series.history.end == start + 3 * MINUTE
+        (state,) = series.triggers.values()
+        assert max(one.origin for one in state.gate.open) == start + 3 * MINUTE
+
 
 class TestLoop:
     """`run` itself, by the real clock of the event loop."""

@@ -121,3 +121,17 @@ def test_seven_digits_are_kept_and_what_is_too_large_for_them_stays_finite() -> 
     assert abs(values[1] - 0.1) < 1e-8
     assert np.isfinite(values).all()
     assert history.highest() > 3e38
+
+
+def test_it_is_cut_at_the_end() -> None:
+    history = History(step=60, capacity=10)
+    history.cut(0.0)
+    history.extend(series(600, 1.0, 2.0, 3.0))
+    history.cut(720.0)
+    assert history.last() == series(600, 1.0, 2.0, 3.0)
+    history.cut(719.5)
+    assert history.last() == series(600, 1.0, 2.0)
+    history.extend(series(720, 4.0))
+    assert history.last() == series(600, 1.0, 2.0, 4.0)
+    history.cut(0.0)
+    assert (len(history), history.end) == (0, 0)

@@ -38,6 +38,10 @@ class Entry:
     snapshot: Snapshot | None = None
     refusal: ForesailError | None = None
 
+    @staticmethod
+    def as_of(wall: float) -> float:
+        return wall
+
 
 def entry(
     *,
