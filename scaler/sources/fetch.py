@@ -52,7 +52,17 @@ if TYPE_CHECKING:
 
     from scaler.sources.base import SourceSpec
 
-__all__ = ["Fetcher", "Reply", "RetryPolicy", "Timing", "extended", "request_headers", "source_label", "status_error"]
+__all__ = [
+    "Fetcher",
+    "Reply",
+    "RetryPolicy",
+    "Timing",
+    "clock_difference",
+    "extended",
+    "request_headers",
+    "source_label",
+    "status_error",
+]
 
 DEFAULT_MAX_BYTES = 32 * 1024 * 1024
 _LONGEST_DETAIL = 300  # characters of a server's own words in our texts
@@ -320,6 +330,19 @@ class Fetcher:
             raise ResponseMalformed(f"{self.label} answers with broken gzip") from error
         if not decoder.eof:
             raise SourceUnreachable(f"{self.label} broke off its answer")
+
+
+def clock_difference(reply: Reply, now: float) -> float:
+    """Seconds that the server's clock is ahead of ours, by its answer's Date; 0.0 if it does not say.
+
+    Good to a second or two beside what the answer took on its way.
+    """
+    try:
+        date = parsedate_to_datetime(reply.headers.get("date", ""))
+        age = float(reply.headers.get("age", "0"))  # a cache has kept the answer for so long
+    except ValueError:
+        return 0.0
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() + age - now
 
 
 def _retry_after(reply: Reply, now: float) -> float:

@@ -48,7 +48,16 @@ from scaler.sources.address import shown
 from scaler.sources.answer import Answer, Range, Vector, go_number, label_text
 from scaler.sources.base import Sample
 from scaler.sources.company import Company
-from scaler.sources.fetch import DEFAULT_MAX_BYTES, Fetcher, Reply, RetryPolicy, Timing, extended, status_error
+from scaler.sources.fetch import (
+    DEFAULT_MAX_BYTES,
+    Fetcher,
+    Reply,
+    RetryPolicy,
+    Timing,
+    clock_difference,
+    extended,
+    status_error,
+)
 from scaler.words import duration
 
 if TYPE_CHECKING:
@@ -65,6 +74,7 @@ _LONGEST_TARGET = 4_000  # bytes of a GET's query string; proxies refuse longer 
 _LONGEST_QUERY = 120  # characters of a query in our texts
 _STALE_AFTER = 300.0  # seconds: Prometheus's own lookback; an older answer comes out of somebody's cache
 
+_CLOCKS_APART = 60.0  # seconds between two clocks that are told: scrapes and answers take some themselves
 _CLOCK_GRAIN = 0.002  # seconds: Prometheus writes times with milliseconds
 
 _log = logging.getLogger(__name__)
@@ -104,6 +114,7 @@ class PrometheusSource:
         self._client = client
         self._timing = timing or Timing()
         self._fetcher = Fetcher(spec, client=client, max_bytes=max_bytes, timing=self._timing)
+        self._clock_note = ""  # what is odd about the source's clock
         self._warned_of = ""  # of the last history, so that a lasting warning is logged once
         self._patient = retry or RetryPolicy()
         # the next look at the newest value comes soon anyhow: one that hangs must not hold up the others
@@ -183,7 +194,7 @@ class PrometheusSource:
                 f"query {_short(query)} gives a value that is {age}: {self._fetcher.label} was asked for now; "
                 "a cache between here and there, or a wrong clock, does that"
             )
-        return Sample(time, value, warning=warning)
+        return Sample(time, value, warning="; ".join(filter(None, (warning, self._clock_note))))
 
     async def range(self, query: str, *, start: int, end: int, step: int) -> TimeSeries:
         """The samples at start, start + step, ... up to end; the module says what becomes a gap.
@@ -236,10 +247,19 @@ class PrometheusSource:
         reply = await self._fetcher.fetch(
             lambda: self._request(endpoint, form), retry=retry, refusal=lambda reply: self._refusal(query, reply)
         )
+        self._look_at_clock(reply)
         answer = self._decoded(reply)
         if answer.status != "success" or answer.data is None:
             raise self._rejected(query, answer)
         return answer
+
+    def _look_at_clock(self, reply: Reply) -> None:
+        """We ask for now by our own clock: by another, that may be the load of ten minutes ago, or of no time yet."""
+        ahead = clock_difference(reply, self._timing.now())
+        self._clock_note = ""
+        if abs(ahead) > _CLOCKS_APART:
+            apart = f"{duration(round(abs(ahead), -1))} {'ahead of' if ahead > 0 else 'behind'} this machine's"
+            self._clock_note = f"the clock of {self._fetcher.label} is {apart}: one of them is wrong"
 
     def _request(self, endpoint: str, form: dict[str, str]) -> httpx.Request:
         address = httpx.URL(self._spec.address)
@@ -316,9 +336,10 @@ class PrometheusSource:
         if not series:
             if self._spec.ignore_null_values:
                 return now, 0.0
+            clock = f" ({self._clock_note})" if self._clock_note else ""
             raise NoData(
-                f"query {_short(query)} has no result at {self._fetcher.label}: the metric is not there, or its "
-                "target has vanished; check the query, or set ignoreNullValues to true if no result means 0"
+                f"query {_short(query)} has no result at {self._fetcher.label}: the metric is not there, or its target "
+                f"has vanished{clock}; check the query, or set ignoreNullValues to true if no result means 0"
             )
         if len(series) > 1:
             raise self._too_many(query, [each.metric for each in series])
@@ -348,6 +369,8 @@ class PrometheusSource:
                 raise self._not_promised(f"a sample at {off[0]} where multiples of {step} s were asked for")
             inside = (places >= 0) & (places < len(values))
             index = places[inside].astype(np.int64)
+            if len(np.unique(index)) < len(index):
+                raise self._not_promised("several samples of one series at one time")
             values[index] = numbers[inside]
             np.add.at(taken, index, 1)
         values[(taken > 1) | np.isinf(values)] = np.nan

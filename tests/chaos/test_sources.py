@@ -174,7 +174,10 @@ async def _what_does_no_harm(drill: Drill) -> None:
         reading = await drill.poll(fault)
         assert reading.ok, f"{fault.name}: {reading.text}"
         assert reading.value == pytest.approx(HEADROOM * 42), fault.name
-        assert not drill.explain(fault)["source_error"], fault.name
+        explained = drill.explain(fault)
+        assert not explained["source_error"], fault.name
+        warning = fault.warning.format(source=f"source {drill.proxy.address(fault.name)}")
+        assert explained["warning"] == warning, fault.name
         assert drill.proxy.injected[fault.name] > 0
 
 

@@ -36,5 +36,5 @@ def test_every_row_says_what_shows_it() -> None:
 
 
 def _lanes(row: str) -> bool:
-    told = re.search(r"lanes? ((?:`[a-z-]+`(?:, )?)+)", row)
+    told = re.search(r"lanes? ((?:`[a-z-]+`(?:, | and )?)+)", row)
     return told is not None and set(re.findall(r"`([a-z-]+)`", told[1])) <= LANES

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 from tests.support.faulty_proxy import Answer
@@ -33,6 +35,7 @@ class SourceFault:
         kind: The error's class, as `foresail_source_errors_total` counts it.
         text: The error's text; `{tries}` where it depends on how far the retries came.
         metadata: The trigger's own, over those of all.
+        warning: What the explanation warns of, of a fault that is none.
     """
 
     name: str
@@ -40,6 +43,7 @@ class SourceFault:
     kind: str = ""
     text: str = ""
     metadata: tuple[tuple[str, str], ...] = ()
+    warning: str = ""
 
 
 # --- what happens on the way ----------------------------------------------------------------
@@ -134,15 +138,21 @@ def _not_there_yet(kind: str, result: list[Any]) -> list[Any]:
     return [series for series in result if series.get("values", True)]
 
 
-async def _clock_ten_minutes_behind(asked: Asked) -> Answer | None:
-    """To a Prometheus whose clock is behind, now lies in the future: beyond its look-back there is nothing."""
-    if asked.endpoint == "query":
-        return Answer(body=b'{"status":"success","data":{"resultType":"vector","result":[]}}')
-    return await asked.forward()
+def _clock(ahead: float) -> Fault:
+    """The source's clock is so many seconds ahead of ours, and all that it knows has its times."""
+
+    async def fault(asked: Asked) -> Answer | None:
+        headers = {"Content-Type": "application/json", "Date": formatdate(time.time() + ahead, usegmt=True)}
+        if ahead < 0 and asked.endpoint == "query":  # now is its future: beyond its look-back there is nothing
+            return Answer(body=b'{"status":"success","data":{"resultType":"vector","result":[]}}', headers=headers)
+        return replace(await asked.forward(), headers=headers)
+
+    return fault
 
 
 _JSON = {"Content-Type": "application/json"}
-_NONE = "has no result at {source}: the metric is not there, or its target has vanished; check the query, or set "
+_NONE = "query {query} has no result at {source}: the metric is not there, or its target has vanished"
+_CHECK = "; check the query, or set ignoreNullValues to true if no result means 0"
 _PAGE = b"<!doctype html><title>Sign in</title>"
 _REFUSED = json.dumps({"status": "error", "errorType": "execution", "error": "query timed out in expression"}).encode()
 
@@ -218,7 +228,7 @@ FAILING = (
         "series-vanishes",
         _of_result(lambda _kind, _result: []),
         "NoData",
-        "query {query} " + _NONE + "ignoreNullValues to true if no result means 0",
+        _NONE + _CHECK,
     ),
     SourceFault(
         "series-doubles",
@@ -229,48 +239,53 @@ FAILING = (
     ),
     SourceFault(
         "nan",
-        _of_values(lambda time, _: (time, "NaN")),
+        _of_values(lambda at, _: (at, "NaN")),
         "NoData",
         "query {query} gives NaN, which is no load: a division by zero does that, for example a rate divided by a rate "
         "that is 0",
     ),
     SourceFault(
         "infinite",
-        _of_values(lambda time, _: (time, "+Inf")),
+        _of_values(lambda at, _: (at, "+Inf")),
         "NoData",
         "query {query} gives +Inf, which is no load: a division by zero does that, for example a rate divided by a "
         "rate that is 0",
     ),
     SourceFault(
         "no-number",
-        _of_values(lambda time, _: (time, "forty-two")),
+        _of_values(lambda at, _: (at, "forty-two")),
         "ResponseMalformed",
         "{source} answers with JSON that is not Prometheus's: 'forty-two' where a number belongs",
     ),
     SourceFault(
         "cached-answer",
-        _of_values(lambda time, value: (time - 1200, value)),
+        _of_values(lambda at, value: (at - 1200, value)),
         "NoData",
         "query {query} gives a value that is 20m old: {source} was asked for now; a cache between here and there, or a "
         "wrong clock, does that",
     ),
     SourceFault(
         "answer-of-the-future",
-        _of_values(lambda time, value: (time + 600, value)),
+        _of_values(lambda at, value: (at + 600, value)),
         "NoData",
         "query {query} gives a value that is 10m in the future: {source} was asked for now; a cache between here and "
         "there, or a wrong clock, does that",
     ),
     SourceFault(
         "clock-behind",
-        _clock_ten_minutes_behind,
+        _clock(-600.0),
         "NoData",
-        "query {query} " + _NONE + "ignoreNullValues to true if no result means 0",
+        _NONE + " (the clock of {source} is 10m behind this machine's: one of them is wrong)" + _CHECK,
     ),
 )
 """Faults that leave the load unknown: the last value stands until it is too old, then the answer is UNAVAILABLE."""
 
 HARMLESS = (
+    SourceFault(
+        "clock-ahead",
+        _clock(600.0),
+        warning="the clock of {source} is 10m ahead of this machine's: one of them is wrong",
+    ),
     SourceFault("slow", _late),
     SourceFault("wrong-content-type", _of_body(lambda body: Answer(200, body, {"Content-Type": "text/html"}))),
     SourceFault("samples-out-of-order", _of_result(_out_of_order)),

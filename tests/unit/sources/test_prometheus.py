@@ -292,6 +292,37 @@ async def test_no_result_is_0_only_because_the_user_says_so(target: Target) -> N
         await source.instant("up")
 
 
+@pytest.mark.parametrize(
+    ("date", "age", "warning"),
+    [
+        ("Fri, 15 Jan 2027 08:00:59 GMT", "0", ""),
+        ("Fri, 15 Jan 2027 07:59:01 GMT", "0", ""),
+        (
+            "Fri, 15 Jan 2027 08:10:01 GMT",
+            "0",
+            f"the clock of {S} is 10m ahead of this machine's: one of them is wrong",
+        ),
+        ("Fri, 15 Jan 2027 07:49:58 GMT", "0", f"the clock of {S} is 10m behind this machine's: one of them is wrong"),
+        ("Fri, 15 Jan 2027 07:50:00 GMT", "600", ""),  # out of a cache
+        ("yesterday", "0", ""),
+        ("Fri, 15 Jan 2027 07:50:00 GMT", "a while", ""),
+    ],
+)
+async def test_a_clock_that_is_wrong_is_told(target: Target, date: str, age: str, warning: str) -> None:
+    status, body, _ = vector(({}, "1"))
+    target.answers = [(status, body, {"date": date, "age": age})]
+    source = target.source(PrometheusSource)
+    assert await source.instant("up") == Sample(NOW, 1.0, warning=warning)
+    target.answers = [(status, vector()[1], {"date": date, "age": age})]
+    clock = f" ({warning})" if warning else ""
+    with pytest.raises(NoData) as caught:
+        await source.instant("up")
+    assert str(caught.value) == (
+        f"query 'up' has no result at {S}: the metric is not there, or its target has vanished{clock}; "
+        "check the query, or set ignoreNullValues to true if no result means 0"
+    )
+
+
 async def test_an_instant_query_is_the_one_that_keda_makes(target: Target) -> None:
     target.answers = [vector(({}, "1"))]
     target.time.now += 0.7
@@ -438,6 +469,15 @@ async def test_several_series_at_every_moment_are_too_many(target: Target) -> No
     assert str(caught.value) == (
         "query 'up' gives 2 series where one is needed, among them "
         '{pod="a"} and {pod="b"}; aggregate them, for example with sum(...)'
+    )
+
+
+async def test_two_samples_at_one_time_are_no_answer(target: Target) -> None:
+    target.answers = [matrix(({}, [(NOW, "1"), (NOW, "2")]))]
+    with pytest.raises(ResponseMalformed) as caught:
+        await target.source(PrometheusSource).range("up", start=int(NOW), end=int(NOW) + 60, step=60)
+    assert str(caught.value) == (
+        f"{S} answers with JSON that is not Prometheus's: several samples of one series at one time"
     )
 
 
