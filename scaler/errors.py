@@ -6,6 +6,7 @@
     ├── InvalidTrigger          a trigger's metadata has problems: all of them, in words
     ├── InvalidSettings         the settings file or environment has problems: all of them, in words
     ├── AddressRefused          the address policy does not let this server fetch from there
+    ├── TenantRefused           the settings do not give this namespace what its trigger asks for
     ├── ClientRefused           the client's certificate has none of the names that may call
     ├── LimitReached            a bound on triggers, streams or sizes is reached
     ├── ValueUnknown            the load is not known: never answered as 0
@@ -54,6 +55,7 @@ __all__ = [
     "SourceError",
     "SourceUnreachable",
     "StoreError",
+    "TenantRefused",
     "TooManySeries",
     "TrainingFailed",
     "ValueUnknown",
@@ -106,6 +108,10 @@ class AddressRefused(ForesailError):
     """The address policy does not let this server fetch from there."""
 
 
+class TenantRefused(ForesailError):
+    """The settings do not give this namespace what its trigger asks for."""
+
+
 class ClientRefused(ForesailError):
     """The client's certificate has none of the names that may call."""
 
@@ -133,6 +139,14 @@ class LimitReached(ForesailError):
         return cls(
             f"this server already keeps {plural(kept, 'trigger')}, its setting max_triggers: "
             "raise it, or run another release of the scaler for some namespaces"
+        )
+
+    @classmethod
+    def of_namespace(cls, namespace: str, *, quota: str, most: int, has: int, what: str) -> LimitReached:
+        """The bound on what one namespace may take: the setting's name, its value, what is taken, and of what."""
+        return cls(
+            f"namespace {namespace} has {has} {what}, and its quota {quota} is {most}: "
+            "drop some of its triggers, or let the operator raise the quota; other namespaces are served on"
         )
 
 

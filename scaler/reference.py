@@ -19,6 +19,7 @@ from scaler.settings import PREFIX
 from scaler.settings import SCHEMA as SETTINGS
 from scaler.source_settings import SOURCE_SCHEMA
 from scaler.telemetry.metrics import reference_page
+from scaler.tenancy.settings import READER_SCHEMA, TENANT_SCHEMA
 from scaler.trigger.parse import SCHEMA as TRIGGER
 
 if TYPE_CHECKING:
@@ -73,6 +74,21 @@ _SOURCES_HEAD = """\
 A table `[sources.NAME]` each. A trigger that says `source: NAME` uses it, without knowing address or credentials.
 No secret stands in the file: in the place of a key marked *secret*, give `KEY_file` with the path of a file that holds
 it, or `KEY_env` with the name of an environment variable. Both are read at the start: restart after changing them.
+"""
+
+_TENANTS_HEAD = """\
+## Tenants
+
+A table `[tenants.NAME]` for each group of namespaces that may use this server; without any, every namespace may use
+every source and give every address that the policy allows. With one, namespaces that no table has are refused.
+[tenancy.md](../tenancy.md) tells more.
+"""
+
+_READERS_HEAD = """\
+## Readers
+
+A table `[readers.NAME]` for each who may read the HTTP side; without any, everyone may who reaches its port. `/healthz`
+and `/readyz` stay open. `token` is a secret: give `token_file` or `token_env`.
 """
 
 _EVENTS_HEAD = """\
@@ -142,6 +158,8 @@ def _settings_page() -> str:
     for group, members in _groups(SETTINGS):
         parts.append(f"## {group}\n\n{_table(members)}")
     parts.append(f"{_SOURCES_HEAD}\n{_table(SOURCE_SCHEMA.parameters)}")
+    parts.append(f"{_TENANTS_HEAD}\n{_table(TENANT_SCHEMA.parameters)}")
+    parts.append(f"{_READERS_HEAD}\n{_table(READER_SCHEMA.parameters)}")
     parts.append(f"{_EVENTS_HEAD}\n{_table(EVENT_SCHEMA.parameters)}")
     return "\n".join(parts)
 
@@ -202,6 +220,21 @@ _SOURCE_EXAMPLES = {
 }
 
 
+_EXAMPLE_TENANTS = """\
+# --- Tenants and readers ---
+# Which namespaces may use which sources, and read what of them; docs/tenancy.md tells more.
+
+# [tenants.shop]
+# namespaces = ["shop", "shop-*"]
+# sources = ["main"]
+# labels = { namespace = "{namespace}" }
+# namespace_triggers = 100
+
+# [readers.shop]
+# namespaces = ["shop", "shop-*"]
+# token_file = "/var/run/secrets/foresail/shop-token"
+"""
+
 _EXAMPLE_EVENTS = """\
 # --- Announced events ---
 # A launch that all ScaledObjects of a namespace shall be ready for. docs/events.md tells more.
@@ -228,7 +261,7 @@ def _example() -> str:
         example = _SOURCE_EXAMPLES.get(p.name) or _toml(p)
         suffix = "" if not p.secret else "_file" if "/" in example else "_env"
         lines.append(f"{'' if p.required else '# '}{p.name}{suffix} = {example}\n")
-    lines.append(_EXAMPLE_EVENTS)
+    lines += [_EXAMPLE_TENANTS, _EXAMPLE_EVENTS]
     return "\n".join(lines)
 
 

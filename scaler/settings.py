@@ -32,11 +32,14 @@ from scaler.kinds import (
 from scaler.parameters import Schema, bounded, parameter
 from scaler.setting_kinds import ADDRESSES, CLIENT_NAMES, LISTEN, PATH, PATH_TEXT
 from scaler.source_settings import read_sources
+from scaler.tenancy.settings import BYTES, FITS, SERIES, TRIGGERS, read_readers, read_tenants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scaler.sources.base import SourceSpec
+    from scaler.tenancy.readers import Reader
+    from scaler.tenancy.tenants import Tenant
 
 __all__ = ["SCHEMA", "Settings", "load_settings"]
 
@@ -47,12 +50,14 @@ MAX_FILE = 1 << 20  # bytes
 # What Kubernetes puts into every container for a Service whose name begins with "foresail"; not ours to read.
 _SERVICE_LINKS = re.compile(r"FORESAIL_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT(?:_[0-9]+_.*)?)")
 
-_OF_COMMANDS = frozenset({"FORESAIL_CONFIG", "FORESAIL_SERVER"})  # defaults of options: --config, explain's --server
+# defaults of options: --config, explain's --server and --token-file
+_OF_COMMANDS = frozenset({"FORESAIL_CONFIG", "FORESAIL_SERVER", "FORESAIL_TOKEN"})
 
 _LISTENING = "Listening"
 _TLS = "TLS"
 _KEEPING = "Keeping"
 _SOURCES = "Asking sources"
+_QUOTAS = "Quotas of each namespace"
 _ANSWERING = "Answering"
 _FITTING = "Fitting"
 
@@ -214,6 +219,37 @@ class Settings:
         doc="A source's larger answer is not read to its end.",
     )
 
+    namespace_triggers: int = parameter(
+        "namespace_triggers",
+        TRIGGERS,
+        default=0,
+        group=_QUOTAS,
+        doc="Triggers in use at once; more of the same namespace are refused with RESOURCE_EXHAUSTED. 0, here as in "
+        "the next three: no bound but those of the whole server.",
+    )
+    namespace_series: int = parameter(
+        "namespace_series",
+        SERIES,
+        default=0,
+        group=_QUOTAS,
+        doc="Distinct series kept fresh; triggers that would need more are refused.",
+    )
+    namespace_fits: int = parameter(
+        "namespace_fits",
+        FITS,
+        default=0,
+        group=_QUOTAS,
+        doc="Models fitted within an hour; beyond, the older model or the observed load serves until there is room.",
+    )
+    namespace_bytes: int = parameter(
+        "namespace_bytes",
+        BYTES,
+        default=0,
+        group=_QUOTAS,
+        doc="Bytes of samples in memory, eight for each step of `historyTimeWindow`; triggers that would need more "
+        "are refused.",
+    )
+
     observed_max_age: float = parameter(
         "observed_max_age",
         _seconds(1.0, HOUR),
@@ -337,6 +373,8 @@ class Settings:
 
     sources: Mapping[str, SourceSpec] = field(default_factory=lambda: MappingProxyType({}))
     events: tuple[EventRule, ...] = ()
+    tenants: tuple[Tenant, ...] = ()
+    readers: tuple[Reader, ...] = ()
 
 
 SCHEMA = Schema(Settings, see=REFERENCE)
@@ -358,6 +396,9 @@ def load_settings(*, path: Path | None, environ: Mapping[str, str], overrides: M
     document = {} if path is None else _document(path, problems)
     tables = document.pop("sources", {})
     sources, variables = read_sources(tables, environ=environ, problems=problems)
+    tenants = read_tenants(document.pop("tenants", {}), sources=tables, problems=problems)
+    readers, of_readers = read_readers(document.pop("readers", {}), environ=environ, problems=problems)
+    variables |= of_readers
     events = read_events(document.pop("events", []), problems=problems)
     layers = [
         SCHEMA.read(document),
@@ -371,7 +412,7 @@ def load_settings(*, path: Path | None, environ: Mapping[str, str], overrides: M
     problems += _conflicts(values)
     if problems:
         raise InvalidSettings(bounded(problems))
-    return Settings(**values, sources=MappingProxyType(sources), events=events)  # type: ignore[arg-type]  # each kind gives its field's type
+    return Settings(**values, sources=MappingProxyType(sources), events=events, tenants=tenants, readers=readers)  # type: ignore[arg-type]  # each kind gives its field's type
 
 
 def _document(path: Path, problems: list[str]) -> dict[str, object]:

@@ -7,7 +7,6 @@ variable. Both are read once, at the start.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scaler.connection import (
@@ -27,15 +26,13 @@ from scaler.connection import (
 )
 from scaler.kinds import BOOLEAN, Unreadable, choice, quoted, text
 from scaler.parameters import Schema, parameter
+from scaler.secret_settings import NO_SECRETS_HERE, SECRET_SUFFIXES, SecretKeys
 from scaler.sources.base import SourceSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["SOURCE_SCHEMA", "read_sources"]
-
-_FILE, _ENV = "_file", "_env"
-_MAX_SECRET = 65_536  # bytes of a file; a chain of certificates fits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +108,11 @@ class _SourceTable:
 
 SOURCE_SCHEMA = Schema(
     _SourceTable,
-    suffixes=(_FILE, _ENV),
-    instead_of_plain="{name} must not stand in the settings: "
-    "give {name}_file with a file that holds it, or {name}_env with an environment variable",
+    suffixes=SECRET_SUFFIXES,
+    instead_of_plain=NO_SECRETS_HERE,
     see="docs/reference/settings.md",
 )
-_SECRETS = frozenset(p.name for p in SOURCE_SCHEMA.parameters if p.secret)
+_SECRETS = SecretKeys(SOURCE_SCHEMA)
 
 
 def read_sources(
@@ -147,9 +143,7 @@ def read_sources(
         if not isinstance(table, dict):
             problems.append(f"{where} must be a table, begun by a line [{where}]")
             continue
-        variables.update(
-            value for key, value in table.items() if _secret_of(key, _ENV) is not None and isinstance(value, str)
-        )
+        variables |= _SECRETS.variables(table)
         spec = _source(name, table, environ, problems)
         if spec is not None:
             sources[name] = spec
@@ -169,10 +163,10 @@ def _source(
     unresolved = set()
     for key, value in table.items():
         try:
-            given[key] = _resolved(key, value, environ)
+            given[key] = _SECRETS.resolve(key, value, environ)
         except Unreadable as error:
             problems.append(f"{label(key)} is {quoted(str(value))}: {error.reason}")
-            unresolved.add(_any_secret(key))
+            unresolved.add(_SECRETS.of(key))
     reading = SOURCE_SCHEMA.read(given, label=label)
     problems += reading.problems
     if "auth_modes" in reading.values or "auth_modes" not in reading.given:
@@ -187,37 +181,3 @@ def _source(
     if "key_pem" in values:
         values["key"] = values.pop("key_pem")
     return SourceSpec(**{"kind": "prometheus", **values}, name=name)
-
-
-def _secret_of(key: str, suffix: str) -> str | None:
-    """The secret that the key points to, or None."""
-    base = key.removesuffix(suffix)
-    return base if base != key and base in _SECRETS else None
-
-
-def _any_secret(key: str) -> str | None:
-    return _secret_of(key, _FILE) or _secret_of(key, _ENV)
-
-
-def _resolved(key: str, value: object, environ: Mapping[str, str]) -> object:
-    """The secret that a `..._file` or `..._env` key points to; any other value as it is."""
-    if _any_secret(key) is None or value == "":
-        return value
-    if not isinstance(value, str):
-        raise Unreadable("it must be a text in quotes")
-    if _secret_of(key, _ENV):
-        secret = environ.get(value, "").strip()
-        if not secret:
-            raise Unreadable("there is no such environment variable, or it is empty")
-        return secret
-    try:
-        with Path(value).open("rb") as file:
-            data = file.read(_MAX_SECRET + 1)
-        secret = data.decode("utf-8").strip()
-    except OSError as error:
-        raise Unreadable(f"the file cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise Unreadable("the file does not hold a text in UTF-8") from error
-    if not secret or len(data) > _MAX_SECRET:
-        raise Unreadable(f"the file must hold 1 to {_MAX_SECRET} bytes")
-    return secret

@@ -8,6 +8,7 @@ import os
 import re
 import ssl
 from http import HTTPStatus
+from pathlib import Path
 from typing import NoReturn, TypeVar
 from urllib.parse import quote
 
@@ -26,6 +27,7 @@ from scaler.web.log import SPAN, LoggedDecision
 __all__ = ["NotExplained", "configure", "run"]
 
 SERVER_VARIABLE = "FORESAIL_SERVER"
+TOKEN_VARIABLE = "FORESAIL_TOKEN"  # noqa: S105  # the name of a variable
 _DEFAULT_SERVER = "http://127.0.0.1:8080"
 _TIMEOUT = 10.0  # seconds
 _OBJECT = re.compile(r"([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)/([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)")
@@ -67,6 +69,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ca", metavar="FILE", help="authority of the server's certificate, if no public one (PEM)")
     parser.add_argument("--cert", metavar="FILE", help="your certificate and its key in one file, if it asks for one")
+    parser.add_argument(
+        "--token-file",
+        metavar="FILE",
+        help=f"your token, if the server asks for one (default: what the variable {TOKEN_VARIABLE} holds)",
+    )
     parser.add_argument(
         "--since",
         metavar="DURATION",
@@ -127,10 +134,11 @@ def _ask(arguments: argparse.Namespace, path: str, kind: type[_T]) -> tuple[byte
     """The body of the server's answer, and what it says."""
     server: str = arguments.server
     shown = without_credentials(server)
+    headers = _headers(arguments.token_file)
     tls = _tls(arguments.ca, arguments.cert) if server.startswith("https:") else True
     try:
         # the environment's proxies are for the world outside, not for a forwarded port
-        reply = httpx.get(server.rstrip("/") + path, timeout=_TIMEOUT, trust_env=False, verify=tls)
+        reply = httpx.get(server.rstrip("/") + path, timeout=_TIMEOUT, trust_env=False, verify=tls, headers=headers)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         raise NotExplained(
             f"--server {quoted(shown)} is no address; write http://HOST:PORT, such as {_DEFAULT_SERVER}"
@@ -157,6 +165,19 @@ def _ask(arguments: argparse.Namespace, path: str, kind: type[_T]) -> tuple[byte
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         _not_ours(shown)
+
+
+def _headers(token_file: str | None) -> dict[str, str]:
+    """Who asks, by a token: never on the command line, where every process of the machine could read it."""
+    try:
+        token = Path(token_file).read_text("ascii") if token_file else os.environ.get(TOKEN_VARIABLE, "")
+    except (OSError, UnicodeDecodeError):
+        raise NotExplained(
+            f"--token-file {quoted(token_file or '')}: the file must hold a token, and nothing else"
+        ) from None
+    if not (token.strip().isascii() and token.strip().isprintable()):
+        raise NotExplained("the token must be printable ASCII characters, without line breaks between them")
+    return {"Authorization": f"Bearer {token.strip()}"} if token.strip() else {}
 
 
 def _tls(ca: str | None, cert: str | None) -> ssl.SSLContext:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, TypeAlias
 
 from scaler.decision import decide
@@ -17,6 +17,7 @@ from scaler.engine.messages import Evicted, Recalled, Refused, Register, Update
 from scaler.errors import ForesailError, LimitReached, ValueUnknown
 from scaler.policy import policy_of
 from scaler.telemetry.masking import protect
+from scaler.tenancy.tenants import quotas_of
 from scaler.trigger import parse_trigger
 from scaler.words import duration
 
@@ -66,6 +67,7 @@ class TriggerDesk:
         self._parsed: OrderedDict[_Content, TriggerConfig] = OrderedDict()
         self._calls: dict[str, tuple[_Content, Register]] = {}  # trigger id -> the call as it came, for the engine
         self._entries: dict[str, Entry] = {}
+        self._of_namespace: Counter[str] = Counter()  # entries
         self._stored: dict[str, Snapshot] = {}  # of triggers that were not called since the start
         self._called: set[str] = set()
         self._sweep_at = monotonic()  # when refused triggers may be looked for
@@ -160,13 +162,27 @@ class TriggerDesk:
             self._drop_refused()
         if len(self._entries) >= self._settings.max_triggers:
             raise LimitReached.of_triggers(len(self._entries))
+        self._check_quota(trigger.namespace_of_object)
         entry = Entry(config=trigger, policy=policy_of(trigger, self._settings), monotonic=self._monotonic)
         stored = self._stored.pop(trigger.key.id, None)
         if stored is not None:
             entry.update(stored, wall=self._clock())
         self._entries[trigger.key.id] = entry
+        self._of_namespace[trigger.namespace_of_object] += 1
         self._register(entry)
         return entry
+
+    def _check_quota(self, namespace: str) -> None:
+        """Keeps one namespace's triggers from filling this memory; the engine looks at the other quotas."""
+        most, has = quotas_of(namespace, self._settings).triggers, self._of_namespace[namespace]
+        if most and has >= most and self._monotonic() >= self._sweep_at:
+            self._sweep_at = self._monotonic() + _SWEEP_EVERY
+            self._drop_refused()
+            has = self._of_namespace[namespace]
+        if most and has >= most:
+            raise LimitReached.of_namespace(
+                namespace, quota="namespace_triggers", most=most, has=has, what="triggers in use"
+            )
 
     def _register(self, entry: Entry) -> None:
         call = self._calls.get(entry.config.key.id)
@@ -229,7 +245,10 @@ class TriggerDesk:
             self._remove(trigger_id)
 
     def _remove(self, trigger_id: str) -> None:
-        del self._entries[trigger_id]
+        namespace = self._entries.pop(trigger_id).config.namespace_of_object
+        self._of_namespace[namespace] -= 1
+        if not self._of_namespace[namespace]:
+            del self._of_namespace[namespace]
         self._journal.forget(trigger_id)
         call = self._calls.pop(trigger_id, None)
         if call is not None:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry"]
 
-_REFUSALS = {cls.__name__: cls for cls in (errors.AddressRefused, errors.LimitReached, errors.ValueUnknown)}
+_REFUSALS = {
+    cls.__name__: cls for cls in (errors.AddressRefused, errors.LimitReached, errors.TenantRefused, errors.ValueUnknown)
+}
 
 
 @dataclass(slots=True, kw_only=True)

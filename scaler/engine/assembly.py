@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from forecasting.registry import default_registry
+from scaler.engine.admission import ledger_of
 from scaler.engine.engine import Engine
 from scaler.engine.fits import FitPool
 from scaler.engine.modelling import Modelling
@@ -69,6 +70,7 @@ async def running_engine(
         clock=clock,
         meter=meter,
     )
+    ledger = ledger_of(settings, monotonic=monotonic)
     modelling = Modelling(
         fits=fits,
         persistence=persistence,
@@ -76,6 +78,7 @@ async def running_engine(
         settings=settings,
         clock=clock,
         meter=meter,
+        ledger=ledger,
     )
     watch = ModelWatch(files, modelling)
     await watch.look()
@@ -89,7 +92,9 @@ async def running_engine(
         clock=clock,
         monotonic=monotonic,
         meter=meter,
+        ledger=ledger,
     )
+    meter.follow_namespaces(ledger.usages)
     await engine.warm_start()
     tasks = [asyncio.create_task(engine.run(), name="engine")]
     if files.arguments:

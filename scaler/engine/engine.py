@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from scaler.decision import Snapshot
+from scaler.engine.admission import bound, counted, ledger_of
 from scaler.engine.agenda import agenda_of
 from scaler.engine.alignment import longest_period
 from scaler.engine.decisions import DecisionLog
@@ -25,9 +26,10 @@ from scaler.engine.start_up import StartUp
 from scaler.engine.state import SeriesState, TriggerState
 from scaler.engine.timetable import Timetable
 from scaler.engine.turns import Turns
-from scaler.errors import AddressRefused, InvalidTrigger, LimitReached, ValueUnknown
+from scaler.errors import AddressRefused, InvalidTrigger, LimitReached, TenantRefused, ValueUnknown
 from scaler.policy import policy_of
 from scaler.telemetry.masking import protect
+from scaler.tenancy.promql import enforce
 from scaler.trigger import parse_trigger
 from scaler.trigger.signal import signal_warning
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from scaler.engine.refresh import Refresh
     from scaler.settings import Settings
     from scaler.sources.base import MetricSource, SourceSpec
+    from scaler.tenancy.ledger import Ledger
     from scaler.trigger import TriggerConfig
 
 __all__ = ["Engine"]
@@ -69,6 +72,7 @@ class Engine:
         clock: Callable[[], float],
         monotonic: Callable[[], float],
         meter: Meter,
+        ledger: Ledger | None = None,
     ) -> None:
         """Args:
         settings: Bounds and paces.
@@ -80,7 +84,9 @@ class Engine:
         clock: Epoch seconds.
         monotonic: Seconds that only grow: how long a trigger has been idle, whatever the clock does.
         meter: Told what happens.
+        ledger: What namespaces take; None: one of its own.
         """
+        self._ledger = ledger or ledger_of(settings, monotonic=monotonic)
         self._settings = settings
         self._open_source = open_source
         self._refresh = refresh
@@ -110,7 +116,7 @@ class Engine:
         try:
             config = parse_trigger(namespace=namespace, name=name, metadata=metadata)
             self._take_up(config)
-        except (InvalidTrigger, AddressRefused, LimitReached) as error:
+        except (InvalidTrigger, AddressRefused, LimitReached, TenantRefused) as error:
             self._publish(Refused(trigger_id, Refusal(type(error).__name__, str(error))))
         except Exception as error:  # noqa: BLE001  # one tenant's trigger must not take the engine from all others
             self._meter.bug("register", error)
@@ -132,9 +138,9 @@ class Engine:
             return
         if len(self._series_of) >= self._settings.max_triggers:
             raise LimitReached.of_triggers(len(self._series_of))
-        series = self._series.get(config.series_id)
-        if series is None:
-            series = self._open_series(config)
+        config = bound(config, self._settings)
+        with counted(self._ledger, config, samples=self._capacity(config)):
+            series = self._series.get(config.series_id) or self._open_series(config)
         reaches_back = self._capacity(config) > series.history.capacity
         series.history.capacity = max(series.history.capacity, self._capacity(config))
         state = TriggerState(
@@ -171,7 +177,8 @@ class Engine:
         protect(*spec.secrets)
         series = SeriesState(
             id=config.series_id,
-            query=config.query,
+            query=enforce(config.query, config.matchers),
+            matchers=config.matchers,
             step=config.step,
             source=self._open_source(spec),
             source_label=spec.name or spec.address,
@@ -364,6 +371,7 @@ class Engine:
         empty: dict[str, SeriesState] = {}
         for series, trigger_id in idle:
             del series.triggers[trigger_id]
+            self._ledger.remove(trigger_id)
             del self._series_of[trigger_id]
             if not series.triggers:
                 empty[series.id] = self._series.pop(series.id)

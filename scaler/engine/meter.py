@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from scaler.errors import ForesailError
+    from scaler.tenancy.ledger import Usage
 
 __all__ = ["Meter", "NoMeter"]
 
@@ -28,6 +31,9 @@ class Meter(Protocol):
     def bug(self, job: str, error: Exception) -> None:
         """A job ended in an error that nobody foresaw; the engine goes on with the next."""
 
+    def follow_namespaces(self, usages: Callable[[], Iterable[tuple[str, Usage]]]) -> None:
+        """What namespaces take can be asked here from now on."""
+
 
 class NoMeter:
     """Tells nobody: for tests and tools."""
@@ -45,4 +51,7 @@ class NoMeter:
         """Nothing."""
 
     def bug(self, job: str, error: Exception) -> None:
+        """Nothing."""
+
+    def follow_namespaces(self, usages: Callable[[], Iterable[tuple[str, Usage]]]) -> None:
         """Nothing."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from scaler.engine.persistence import Persistence
     from scaler.engine.state import SeriesState
     from scaler.settings import Settings
+    from scaler.tenancy.ledger import Ledger
 
 __all__ = ["Kept", "Modelling"]
 
@@ -43,6 +44,7 @@ class Modelling:
         settings: Settings,
         clock: Callable[[], float],
         meter: Meter,
+        ledger: Ledger | None = None,
     ) -> None:
         """Args:
         fits: The pool.
@@ -51,7 +53,9 @@ class Modelling:
         settings: How often to fit, and how far ahead.
         clock: Epoch seconds.
         meter: Told of every fit.
+        ledger: How many fits namespaces may have; None: any number.
         """
+        self._ledger = ledger
         self._fits = fits
         self._persistence = persistence
         self._forecasters = forecasters
@@ -141,7 +145,11 @@ class Modelling:
     def _due(self, series: SeriesState, model: ModelState) -> bool:
         if model.fitting or not len(series.history) or not series.triggers:
             return False
-        return is_due(model, self._span(series, model.key), now=self._clock())
+        due = is_due(model, self._span(series, model.key), now=self._clock())
+        if due and self._ledger is not None and not self._ledger.may_fit(series.namespaces):
+            model.waits = "its namespace has had as many fits within an hour as its quota namespace_fits allows"
+            return False
+        return due
 
     def _span(self, series: SeriesState, key: ModelKey) -> tuple[int, int]:
         """Times of the first and the last sample that a fit now is made to."""
@@ -175,7 +183,9 @@ class Modelling:
                 levels=list(BANDS),  # the same whichever levels its triggers ask for
             )
 
-        model.fitting = True
+        model.fitting, model.waits = True, ""
+        if self._ledger is not None:
+            self._ledger.fitted(series.namespaces)
         try:
             done = await self._fits.fit(request, priority=Priority.STALE if model.fitted else Priority.NEW)
         except FitLost as lost:

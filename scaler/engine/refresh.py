@@ -8,6 +8,7 @@ from forecasting.series import TimeSeries
 from scaler.engine.timetable import spread
 from scaler.engine.together import Together
 from scaler.errors import ForesailError, SourceError
+from scaler.tenancy.promql import enforce
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,7 @@ class Refresh:
     async def ask(self, series: SeriesState, query: str) -> Sample:
         """Another query to the source of the series. Raises what the source does."""
         try:
-            sample = await self._together.instant(series, query)
+            sample = await self._together.instant(series, enforce(query, series.matchers))
         except ForesailError as error:
             self._meter.source_asked("instant", error, series=series.id)
             raise

@@ -120,12 +120,15 @@ class ModelState:
     forecast: Forecast | None = None
     failures: tuple[str, ...] = ()  # why the rungs above were passed, or why there is no model at all
     fitting: bool = False
+    waits: str = ""  # why a fit that is due is not made yet
     tried: tuple[int, int] = (0, 0)  # times of the first and the last sample of the last fit, whatever came of it
     tried_at: float = 0.0  # epoch seconds of that fit
     banned: dict[str, tuple[float, int]] = field(default_factory=dict)  # rung -> until when, and how often so far
 
     def note(self) -> str:
         """Why the forecast is not what was asked for, in words; "" if it is."""
+        if self.fitted is None and self.waits:
+            return self.waits
         if self.fitted is None:
             return self.failures[-1] if self.failures else "the first fit is under way"
         if self.forecast is None and self.failures:
@@ -140,11 +143,12 @@ class SeriesState:
     """One distinct series: what one query to one source gives, whoever asked for it."""
 
     id: str
-    query: str
+    query: str  # as it is sent: with the matchers of its namespace in it
     step: int
     source: MetricSource
     source_label: str  # which source it is, shared by all series that come from it
     history: History
+    matchers: tuple[tuple[str, str], ...] = ()  # that every query of it gets
     triggers: dict[str, TriggerState] = field(default_factory=dict)
     models: dict[ModelKey, ModelState] = field(default_factory=dict)
     observed: float | None = None
@@ -156,6 +160,11 @@ class SeriesState:
     signal: str = ""  # what is odd about the query itself
     warning: str = ""
     loaded: bool = False  # the store was asked for its past
+
+    @property
+    def namespaces(self) -> set[str]:
+        """Of the triggers that use it."""
+        return {trigger.config.namespace_of_object for trigger in self.triggers.values()}
 
     def levels(self, key: ModelKey) -> tuple[float, ...]:
         """Quantile levels that the model must forecast for the triggers that use it."""

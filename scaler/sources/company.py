@@ -21,9 +21,8 @@ import secrets
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-import promql_parser
-
 from scaler.errors import NoData, SourceError, TooManySeries
+from scaler.promql import NotPromQL, parse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -156,8 +155,8 @@ async def _outcome(asked: Awaitable[_T]) -> _T | SourceError:
 def fits_in(query: str) -> bool:
     """Whether the query is a whole expression and gives a vector."""
     try:
-        promql_parser.parse(query)
-        promql_parser.parse(f'label_replace(({query}\n),"{LABEL}","0","","")')
-    except ValueError:
+        parse(query)
+        parse(f'label_replace(({query}\n),"{LABEL}","0","","")')
+    except NotPromQL:
         return False
     return True

@@ -12,11 +12,13 @@ from scaler.telemetry.log import get_logger
 from scaler.telemetry.throttle import Throttle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from prometheus_client import CollectorRegistry
+    from prometheus_client.core import GaugeMetricFamily
 
     from scaler.errors import ForesailError
+    from scaler.tenancy.ledger import Usage
 
 __all__ = ["EngineMetrics"]
 
@@ -57,6 +59,10 @@ class EngineMetrics:
         self._series.set_function(series)
         self._queue.set_function(fits_waiting)
         self._set_aside.set_function(files_set_aside)
+
+    def follow_namespaces(self, usages: Callable[[], Iterable[tuple[str, Usage]]]) -> None:
+        """From now on what namespaces take is asked for each page."""
+        self._registry.register(_NamespaceCollector(usages))
 
     def page(self) -> bytes:
         """The engine's part of /metrics."""
@@ -104,3 +110,30 @@ class EngineMetrics:
         like_it = self._throttle.due(f"{event} {kind}")
         if like_it is not None:
             log.warning(event, **fields, like_it_before=like_it)
+
+
+class _NamespaceCollector:
+    def __init__(self, usages: Callable[[], Iterable[tuple[str, Usage]]]) -> None:
+        self._usages = usages
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """The names, without values."""
+        for metric in _OF_NAMESPACES:
+            yield metric.family()
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """One family a metric, one sample a namespace."""
+        families = [metric.family() for metric in _OF_NAMESPACES]
+        for namespace, usage in self._usages():
+            figures = (usage.triggers, len(usage.series), len(usage.fits), usage.bytes)
+            for family, figure in zip(families, figures, strict=True):
+                family.add_metric([namespace], figure)
+        yield from families
+
+
+_OF_NAMESPACES = (
+    metrics.NAMESPACE_TRIGGERS,
+    metrics.NAMESPACE_SERIES,
+    metrics.NAMESPACE_FITS,
+    metrics.NAMESPACE_BYTES,
+)

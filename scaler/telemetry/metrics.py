@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EDGE", "ENGINE", "Metric", "reference_page"]
 
+_NAMESPACE = ("namespace",)
 _TRIGGER = ("namespace", "scaled_object", "trigger", "metric")
 _CALL_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -141,6 +142,18 @@ FIT_SECONDS = Metric(
 FIT_QUEUE = Metric("foresail_fit_queue_length", "gauge", "Fits waiting for a worker.")
 WORKERS_LOST = Metric("foresail_fit_workers_lost_total", "counter", "Fit workers that died or had to be killed.")
 SERIES = Metric("foresail_series", "gauge", "Distinct series kept fresh; triggers with the same query share one.")
+NAMESPACE_TRIGGERS = Metric(
+    "foresail_namespace_triggers", "gauge", "Triggers a namespace has in use; quota `namespace_triggers`.", _NAMESPACE
+)
+NAMESPACE_SERIES = Metric(
+    "foresail_namespace_series", "gauge", "Distinct series kept fresh for it; quota `namespace_series`.", _NAMESPACE
+)
+NAMESPACE_FITS = Metric(
+    "foresail_namespace_fits", "gauge", "Models fitted for it within the last hour; quota `namespace_fits`.", _NAMESPACE
+)
+NAMESPACE_BYTES = Metric(
+    "foresail_namespace_samples_bytes", "gauge", "Memory for its samples; quota `namespace_bytes`.", _NAMESPACE
+)
 STORE_ERRORS = Metric("foresail_store_errors_total", "counter", "Times that the store could not be read or written.")
 STORE_SET_ASIDE = Metric(
     "foresail_store_files_set_aside", "gauge", "Store files that could not be used and were renamed, since the start."
@@ -161,6 +174,10 @@ ENGINE = (
     FIT_QUEUE,
     WORKERS_LOST,
     SERIES,
+    NAMESPACE_TRIGGERS,
+    NAMESPACE_SERIES,
+    NAMESPACE_FITS,
+    NAMESPACE_BYTES,
     STORE_ERRORS,
     STORE_SET_ASIDE,
     BUGS,

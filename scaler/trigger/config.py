@@ -56,8 +56,9 @@ class TriggerConfig:
         name: The ScaledObject's name.
         namespace_of_object: Its namespace.
         key: What tells it from every other trigger.
-        series_id: Digest of all that determines the samples: source, credentials, query, step. Triggers with
-            the same one share a history; one without the credentials does not get at it. A named source counts
+        matchers: (label, value) that the server's settings put into every selector of its queries.
+        series_id: Digest of all that determines the samples: source, credentials, query, matchers, step. Triggers
+            with the same one share a history; one without the credentials does not get at it. A named source counts
             by its name.
         metric_name: Made of source and query alone, so that it stays when anything else is edited.
     """
@@ -65,6 +66,7 @@ class TriggerConfig:
     name: str
     namespace_of_object: str
     key: TriggerKey
+    matchers: tuple[tuple[str, str], ...] = ()
     series_id: str = field(init=False)
     metric_name: str = field(init=False)
 
@@ -328,7 +330,8 @@ class TriggerConfig:
         source = ("source", self.source) if self.source else ("address", self.server_address)
         asked = (*source, self.tenant_namespace, self.query)
         object.__setattr__(self, "metric_name", f"foresail-{_slug(self.query)}{digest_of('metric', *asked)[:8]}")
-        reached = (*asked, *self._credentials())
+        bound = [part for matcher in self.matchers for part in ("matcher", *matcher)]
+        reached = (*asked, *self._credentials(), *bound)
         object.__setattr__(self, "series_id", digest_of("series", *reached, f"{self.step}"))
 
     def _credentials(self) -> tuple[str, ...]:

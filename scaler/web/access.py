@@ -1,4 +1,4 @@
-"""Who may read the HTTP side: clients by their certificates.
+"""Who may read the HTTP side: clients by their certificates, readers by their tokens, each of its namespaces only.
 
 /healthz and /readyz stay open: the kubelet has no certificate, and they tell nothing of anyone.
 """
@@ -10,12 +10,16 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from scaler.errors import ClientRefused, ForesailError
+from scaler.tenancy.readers import EVERYONE, reader_of
 from scaler.tls.material import subject_names
 
 if TYPE_CHECKING:
     import asyncio
 
+    from aiohttp import web
+
     from scaler.settings import Settings
+    from scaler.tenancy.readers import Reader
 
 __all__ = ["OPEN_PATHS", "Access", "NotAdmitted", "access_of"]
 
@@ -33,7 +37,8 @@ class NotAdmitted(ForesailError):
 def access_of(settings: Settings) -> Access:
     """Who may read by these settings."""
     asked = settings.tls_http == "mutual" and bool(settings.tls_client_ca)
-    return Access(certificate=asked, clients=settings.tls_http_clients if asked else ())
+    clients = settings.tls_http_clients if asked else ()
+    return Access(certificate=asked, clients=clients, readers=settings.readers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +48,36 @@ class Access:
     Attributes:
         certificate: A client's certificate is asked for.
         clients: Subject alternative names of those that may read; empty: every certificate that TLS took.
+        readers: Those that have a token; empty: none is asked for.
     """
 
     certificate: bool = False
     clients: tuple[str, ...] = ()
+    readers: tuple[Reader, ...] = ()
 
-    def admit(self, path: str, transport: asyncio.BaseTransport | None) -> None:
-        """Admits a request.
+    def admit(self, request: web.BaseRequest) -> Reader:
+        """Who asks.
 
         Raises:
-            NotAdmitted: Why not, in words.
+            NotAdmitted: Why it gets no answer, in words.
         """
-        if self.certificate and path not in OPEN_PATHS:
-            self._check_certificate(transport)
+        if request.path in OPEN_PATHS:
+            return EVERYONE
+        if self.certificate:
+            self._check_certificate(request.transport)
+        return self._reader(request.headers.get("Authorization", "")) if self.readers else EVERYONE
+
+    def _reader(self, authorization: str) -> Reader:
+        scheme, _, token = authorization.partition(" ")
+        reader = reader_of(token.strip(), self.readers) if scheme.lower() == "bearer" else None
+        if reader is None:
+            what = "is none of this server's" if authorization else "is missing"
+            raise NotAdmitted(
+                HTTPStatus.UNAUTHORIZED,
+                f"the token {what}: send one of the server's [readers.NAME] as Authorization: Bearer TOKEN; "
+                "'foresail explain' takes it from FORESAIL_TOKEN or --token-file",
+            )
+        return reader
 
     def _check_certificate(self, transport: asyncio.BaseTransport | None) -> None:
         shown = transport.get_extra_info("peercert") if transport is not None else None

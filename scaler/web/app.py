@@ -14,7 +14,9 @@ import msgspec
 from aiohttp import web
 
 from scaler.errors import EngineLost
+from scaler.telemetry.filter import of_namespaces
 from scaler.telemetry.log import get_logger
+from scaler.tenancy.readers import Reader
 from scaler.web.access import Access, NotAdmitted
 from scaler.web.log import InvalidSince
 
@@ -30,6 +32,7 @@ __all__ = ["make_app"]
 
 log = get_logger(__name__)
 
+_READER = web.RequestKey("reader", Reader)
 _Handler: TypeAlias = "Callable[[web.Request], Awaitable[web.StreamResponse]]"
 
 _ENDPOINTS = {
@@ -95,16 +98,21 @@ class _Pages:
         state = self._board.ready()
         return _json(state, HTTPStatus.OK if state.ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
-    async def metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=await self._metrics_page(), headers={"Content-Type": _TEXT})
+    async def metrics(self, request: web.Request) -> web.Response:
+        page, reader = await self._metrics_page(), request[_READER]
+        if not reader.sees_all:
+            page = await asyncio.to_thread(of_namespaces, page, reader.sees)
+        return web.Response(body=page, headers={"Content-Type": _TEXT})
 
-    async def triggers(self, _: web.Request) -> web.Response:
+    async def triggers(self, request: web.Request) -> web.Response:
         # a fleet's views take a moment of computing; KEDA's calls go on meanwhile
-        return _json({"triggers": await asyncio.to_thread(self._board.triggers)})
+        found, sees = await asyncio.to_thread(self._board.triggers), request[_READER].sees
+        return _json({"triggers": [trigger for trigger in found if sees(trigger.namespace)]})
 
     async def explain(self, request: web.Request) -> web.Response:
         namespace, name = request.match_info["namespace"], request.match_info["name"]
-        found = await asyncio.to_thread(self._board.explain, namespace, name)
+        sees = request[_READER].sees(namespace)
+        found = await asyncio.to_thread(self._board.explain, namespace, name) if sees else []
         if not found:
             return _error(
                 HTTPStatus.NOT_FOUND,
@@ -116,6 +124,8 @@ class _Pages:
 
     async def decisions(self, request: web.Request) -> web.Response:
         namespace, name = request.match_info["namespace"], request.match_info["name"]
+        if not request[_READER].sees(namespace):
+            return _json({"decisions": []})  # as of one that nobody has called
         try:
             found = await self._decisions.decisions(namespace, name, request.query.get("since", ""))
         except InvalidSince as error:
@@ -129,7 +139,7 @@ def _guard(access: Access) -> Middleware:
     @web.middleware
     async def guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Looks at the path as it was asked for: what is not there is not told to strangers either."""
-        access.admit(request.path, request.transport)
+        request[_READER] = access.admit(request)
         return await handler(request)
 
     return guard
@@ -141,7 +151,8 @@ async def _errors(request: web.Request, handler: _Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except NotAdmitted as error:
-        return _error(error.status, str(error))
+        wanted = {"WWW-Authenticate": "Bearer"} if error.status is HTTPStatus.UNAUTHORIZED else None
+        return _error(error.status, str(error), wanted)
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
         text = f"{request.path} is asked with {' or '.join(sorted(error.allowed_methods))}, not {request.method}"

@@ -57,8 +57,8 @@ def test_the_example_shows_every_key() -> None:
     assert not missing
 
 
-def test_the_settings_declare_nothing_but_parameters_sources_and_events() -> None:
-    assert {p.field for p in SCHEMA.parameters} == set(Settings.__slots__) - {"sources", "events"}
+def test_the_settings_declare_nothing_but_parameters_and_tables() -> None:
+    assert {p.field for p in SCHEMA.parameters} == set(Settings.__slots__) - {"sources", "events", "tenants", "readers"}
 
 
 def test_the_command_writes_and_checks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

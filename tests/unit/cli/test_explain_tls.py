@@ -28,7 +28,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 async def port(authority: Authority) -> AsyncIterator[int]:
     async def explain(request: web.Request) -> web.Response:
         shown = bool(request.transport and request.transport.get_extra_info("peercert"))
-        return web.json_response({"error": f"shown a certificate: {shown}"}, status=404)
+        token = request.headers.get("Authorization", "none")
+        return web.json_response({"error": f"shown a certificate: {shown}, a token: {token}"}, status=404)
 
     app = web.Application()
     app.router.add_get("/api/v1/triggers/shop/web/explain", explain)
@@ -69,3 +70,25 @@ async def test_files_that_are_no_good(
     assert f'--cert "{authority.cert}": the file must hold a certificate and its unencrypted key in PEM' in text
     missing.write_text("no certificate")
     assert f'--ca "{missing}": the file must hold certificates in PEM' in await said(port, capsys, "--ca", str(missing))
+
+
+async def test_the_token_comes_from_a_file_or_the_environment(
+    port: int,
+    authority: Authority,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ca = ("--ca", str(authority.cert))
+    assert "a token: none" in await said(port, capsys, *ca)
+    monkeypatch.setenv("FORESAIL_TOKEN", "from-the-environment")
+    assert "a token: Bearer from-the-environment" in await said(port, capsys, *ca)
+    file = tmp_path / "token"
+    file.write_text("from-a-file\n")
+    assert "a token: Bearer from-a-file" in await said(port, capsys, *ca, "--token-file", str(file))
+    file.write_text("two\nlines")
+    broken = "the token must be printable ASCII characters, without line breaks between them"
+    assert broken in await said(port, capsys, *ca, "--token-file", str(file))
+    file.unlink()
+    text = await said(port, capsys, *ca, "--token-file", str(file))
+    assert f'--token-file "{file}": the file must hold a token, and nothing else' in text

@@ -11,14 +11,13 @@ import pytest
 
 from scaler.decision import Snapshot
 from scaler.edge.desk import TriggerDesk
-from scaler.engine.messages import Evicted, Recalled, Refusal, Refused, Register, Reply, Update
+from scaler.engine.messages import Evicted, Recalled, Refusal, Refused, Register, Reply, ToEngine, Update
 from scaler.errors import AddressRefused, InvalidTrigger, LimitReached, ValueUnknown
 from scaler.settings import Settings
 from scaler.web.board import ReadyState
 from scaler.web.views import Board
 
 if TYPE_CHECKING:
-    from scaler.engine.messages import ToEngine
     from scaler.trigger import TriggerConfig
 
 NOW = 1_700_000_000.0
@@ -318,6 +317,25 @@ class TestBounds:
             "raise it, or run another release of the scaler for some namespaces"
         )
         assert len(list(impatient.desk.entries())) == 3
+
+    async def test_a_namespace_fills_its_own_room_only(self) -> None:
+        settings, told = Settings(first_answer_wait=0.0, namespace_triggers=2), list[ToEngine]()
+        desk = TriggerDesk(settings=settings, tell=told.append, clock=lambda: NOW)
+        for n in range(2):
+            with pytest.raises(ValueUnknown):
+                await desk.decision(desk.trigger("noisy", f"web-{n}", METADATA))
+        with pytest.raises(LimitReached) as caught:
+            await desk.decision(desk.trigger("noisy", "one-more", METADATA))
+        assert str(caught.value) == (
+            "namespace noisy has 2 triggers in use, and its quota namespace_triggers is 2: drop some of its triggers, "
+            "or let the operator raise the quota; other namespaces are served on"
+        )
+        with pytest.raises(ValueUnknown):
+            await desk.decision(desk.trigger("quiet", "web", METADATA))
+        desk.take_called()
+        desk.apply(Evicted([desk.trigger("noisy", "web-0", METADATA).key.id]))
+        with pytest.raises(ValueUnknown):
+            await desk.decision(desk.trigger("noisy", "one-more", METADATA))
 
     async def test_refused_triggers_make_room(self, impatient: Bench) -> None:
         for n in range(100):  # whoever makes up triggers fills nobody's memory: the engine never says they are idle

@@ -10,6 +10,7 @@ import pytest
 
 from forecasting.registry import default_registry
 from forecasting.series import TimeSeries
+from scaler.engine.admission import ledger_of
 from scaler.engine.engine import Engine
 from scaler.engine.fits import FitLost
 from scaler.engine.messages import FitDone, FitRequest, Recalled, Update
@@ -63,16 +64,17 @@ class ScriptedSource:
     begins: float = -1e18  # nothing is known before
     error: ForesailError | None = None
     asked: list[tuple[int, int]] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)
     closed: bool = False
 
     async def instant(self, query: str) -> Sample:
-        del query
+        self.queries.append(query)
         if self.error is not None:
             raise self.error
         return Sample(self.clock.now, self.load(self.clock.now))
 
     async def range(self, query: str, *, start: int, end: int, step: int) -> TimeSeries:
-        del query
+        self.queries.append(query)
         self.asked.append((start, end))
         if self.error is not None:
             raise self.error
@@ -118,12 +120,12 @@ class Workbench:
     published: list[Update | Recalled | Refused | Evicted]
     settings: Settings
 
-    def register(self, name: str = "web", **metadata: str) -> str:
+    def register(self, name: str = "web", *, namespace: str = "shop", **metadata: str) -> str:
         """Registers a trigger as the edge would; returns its id."""
         given = {"serverAddress": "http://prometheus:9090", "query": "q", "threshold": "10", "forecaster": "naive"}
         given |= metadata
-        trigger_id = parse_trigger(namespace="shop", name=name, metadata=given).key.id
-        self.engine.register(trigger_id=trigger_id, namespace="shop", name=name, metadata=given)
+        trigger_id = parse_trigger(namespace=namespace, name=name, metadata=given).key.id
+        self.engine.register(trigger_id=trigger_id, namespace=namespace, name=name, metadata=given)
         return trigger_id
 
     async def at(self, now: float) -> None:
@@ -171,6 +173,7 @@ async def make_workbench(store_path: Path) -> AsyncIterator[Callable[..., Workbe
             return source
 
         meter = NoMeter()
+        ledger = ledger_of(settings, monotonic=clock.monotonic)
         persistence = Persistence(SqliteStore(store_path), on_error=meter.store_failed)
         engine = Engine(
             settings=settings,
@@ -189,12 +192,14 @@ async def make_workbench(store_path: Path) -> AsyncIterator[Callable[..., Workbe
                 settings=settings,
                 clock=clock,
                 meter=meter,
+                ledger=ledger,
             ),
             persistence=persistence,
             publish=published.append,
             clock=clock,
             monotonic=clock.monotonic,
             meter=meter,
+            ledger=ledger,
         )
         made.append(Workbench(engine, clock, source, fits, persistence, opened, published, settings))
         return made[-1]

@@ -30,6 +30,7 @@ EXPECTED = {
     "SourceUnreachable": "UNAVAILABLE",
     "ModelUnusable": "INTERNAL",
     "StoreError": "INTERNAL",
+    "TenantRefused": "PERMISSION_DENIED",
     "TrainingFailed": "INTERNAL",
     "TooManySeries": "UNAVAILABLE",
     "ValueUnknown": "UNAVAILABLE",

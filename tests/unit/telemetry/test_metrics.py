@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from collections import deque
 from dataclasses import dataclass, field
 
 import pytest
@@ -17,6 +18,7 @@ from scaler.telemetry.engine import EngineMetrics
 from scaler.telemetry.loop_lag import watch_loop
 from scaler.telemetry.metrics import EDGE, ENGINE, reference_page
 from scaler.telemetry.throttle import Throttle
+from scaler.tenancy.ledger import Usage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +94,7 @@ async def _exercised() -> bytes:
     parts.engine.loop_late(0.2)
     parts.engine.follow(series=lambda: 7, fits_waiting=lambda: 2, files_set_aside=lambda: 1)
     parts.edge.follow_certificate(lambda: 1.8e9)
+    parts.engine.follow_namespaces(lambda: [("shop", Usage({"s": (2, 80)}, triggers=2, bytes=80, fits=deque([1.0])))])
     return await parts.page()
 
 
@@ -103,6 +106,12 @@ async def test_all_that_is_declared_is_exported_and_nothing_else() -> None:
     assert {name for name in ours if not name.endswith("_created")} == {metric.name for metric in (*EDGE, *ENGINE)}
     assert "process_resident_memory_bytes" in exported
     assert "foresail_engine_process_resident_memory_bytes" in exported
+
+
+async def test_what_a_namespace_takes() -> None:
+    page = await _exercised()
+    for name, figure in (("triggers", 2.0), ("series", 1.0), ("fits", 1.0), ("samples_bytes", 80.0)):
+        assert value(page, f"foresail_namespace_{name}", namespace="shop") == figure
 
 
 async def test_the_end_of_the_certificate_is_read_at_each_page() -> None:
