@@ -21,3 +21,7 @@ class Known:
     policy: DecisionPolicy
     snapshot: Snapshot | None = None
     refusal: ForesailError | None = None
+
+    @staticmethod
+    def as_of(wall: float) -> float:
+        return wall
