@@ -41,7 +41,7 @@ test: dev deploy-tools ## all tests, against a real Prometheus, gRPC channel and
 	.ci/need libgomp1 prometheus chromium openssl
 	$(BIN)/python -m pytest --numprocesses auto $(PYTEST_ARGS)
 
-check: lint types imports generated ## formatter, linter, types, import rules, generated code and pages
+check: lint types imports generated deployable ## formatter, linter, types, import rules, generated code and pages, deploy/
 
 lint: dev
 	$(BIN)/ruff format --check .
@@ -105,7 +105,11 @@ lock: $(TOOLS)/.ready ## pin what the image installs, with hashes: deploy/image/
 DEPLOY := .venv-deploy
 IMAGE  ?= ghcr.io/foresail/foresail:0.1.0
 
-.PHONY: deploy-tools manifests image image-proof
+.PHONY: deploy-tools deployable manifests image image-proof
+
+deployable: dev deploy-tools ## render and judge all of deploy/, without a cluster
+	@command -v promtool >/dev/null || .ci/need prometheus
+	$(BIN)/python -m pytest --quiet tests/deploy
 
 deploy-tools: $(DEPLOY)/.ready ## what judges deploy/: Helm, the schemas, hadolint, shellcheck, kubectl
 	@command -v kubectl >/dev/null || .ci/need kubernetes-client
@@ -135,3 +139,8 @@ kind-demo: ## in it: what is forecast and served, and how replicas lead the load
 
 kind-down: ## remove it
 	deploy/kind/down.sh
+
+.PHONY: pictures
+
+pictures: dev ## the pictures of docs/deciding.md, by a replay; takes a minute
+	$(BIN)/python -m tests.support.pictures

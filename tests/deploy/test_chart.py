@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -173,6 +174,13 @@ def test_helm_lint_has_nothing_to_say() -> None:
     report = manifests.ask({"lint": str(manifests.CHART)})["lint"]
     assert report["errors"] == []
     assert [message["error"] for message in report["messages"]] == ["icon is recommended"]
+
+
+def test_grafanas_own_model_knows_all_of_the_dashboard() -> None:
+    given = json.loads((manifests.CHART / "files" / "dashboard.json").read_text())
+    wrong = {**given, "panels": [{**given["panels"][1], "titel": "Load"}]}
+    assert manifests.ask({"dashboard": given})["dashboard"] == []
+    assert manifests.ask({"dashboard": wrong})["dashboard"] == ["there is no field .panels[0].titel"]
 
 
 def test_the_kustomize_base_is_the_chart() -> None:

@@ -1,8 +1,8 @@
-"""Helm and the schemas of Kubernetes, KEDA, cert-manager and the Prometheus operator, in an environment of their own.
+"""Helm and the schemas of Kubernetes, KEDA, cert-manager, the Prometheus operator and Grafana, in their own place.
 
 They are large, and one of them brings a pytest plug-in that we do not want: `make deploy-tools` puts them into
 .venv-deploy, whose Python runs this file. It reads a request from standard input and answers on standard output, both
-JSON: `{"render": [{"chart", "name", "namespace", "values"}]}` or `{"validate": [{"version", "manifest"}]}`.
+JSON: `{"render": [{"chart", "name", "namespace", "values"}]}`, `{"validate": [{"version", "manifest"}]}`, and the like.
 """
 
 from __future__ import annotations
@@ -34,6 +34,16 @@ def lint(chart: str) -> dict[str, Any]:
 
     report: dict[str, Any] = helm.lint(chart)
     return report
+
+
+def dashboard(given: dict[str, Any]) -> list[str]:
+    """What Grafana's own model of a dashboard does not know of this one."""
+    from grafana_foundation_sdk.cog.encoder import JSONEncoder  # noqa: PLC0415 - as above
+    from grafana_foundation_sdk.cog.plugins import register_default_plugins  # noqa: PLC0415 - as above
+    from grafana_foundation_sdk.models.dashboard import Dashboard  # noqa: PLC0415 - as above
+
+    register_default_plugins()
+    return _lost(given, json.loads(JSONEncoder(sort_keys=True).encode(Dashboard.from_json(given))), "")
 
 
 def validate(request: dict[str, Any]) -> str:
@@ -106,6 +116,8 @@ def main() -> None:
         answer["render"] = [render(one) for one in request["render"]]
     if "lint" in request:
         answer["lint"] = lint(request["lint"])
+    if "dashboard" in request:
+        answer["dashboard"] = dashboard(request["dashboard"])
     if "validate" in request:
         answer["validate"] = [validate(one) for one in request["validate"]]
     json.dump(answer, sys.stdout)
