@@ -23,19 +23,21 @@ OTHER = 'instance="b:8080"'
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """An alert, the series that it fires on, and when; in minutes, samples a minute apart.
+    """An alert, the series that it fires on, and when, in minutes.
 
     Attributes:
         series: Samples in promtool's notation, by series.
         quiet: A moment at which it must not fire yet (or not any more).
         fires: One at which it must.
         labels: Of the alert that fires, in promtool's notation.
+        step: Minutes between two samples, and between two evaluations.
     """
 
     series: dict[str, str]
     quiet: int
     fires: int
     labels: str
+    step: int = 1
 
 
 MEDIAN = 'namespace="shop", scaled_object="api", trigger="t2"'
@@ -66,19 +68,21 @@ CASES = {
         labels=f'severity="warning", {SHOP}',
     ),
     "ForesailNoForecast": Case(
-        series={f"foresail_served_value{{{TRIGGER}, {ON}}}": "100+0x5000"},
-        quiet=4300,
-        fires=4400,
+        series={f"foresail_served_value{{{TRIGGER}, {ON}}}": "100+0x500"},
+        quiet=4310,
+        fires=4330,
+        step=10,
         labels=f'severity="info", {TRIGGER}, {ON}',
     ),
     "ForesailGateDemoted": Case(
         # one replica still trusts it until the hundredth minute
         series={
-            f"foresail_gate_trusted{{{TRIGGER}, {ON}}}": "0+0x900",
-            f"foresail_gate_trusted{{{TRIGGER}, {OTHER}}}": "1+0x99 0+0x800",
+            f"foresail_gate_trusted{{{TRIGGER}, {ON}}}": "0+0x180",
+            f"foresail_gate_trusted{{{TRIGGER}, {OTHER}}}": "1+0x19 0+0x160",
         },
         quiet=730,
         fires=830,
+        step=5,
         labels=f'severity="info", {SHOP}',
     ),
     "ForesailCoverageOff": Case(
@@ -166,9 +170,10 @@ CASES = {
     ),
     "ForesailCertificateEnds": Case(
         # promtool's clock begins at 0: with 8 days left it is quiet for a day and an hour
-        series={f"foresail_tls_certificate_not_after_seconds{{{ON}}}": f"{8 * 86400}+0x3000"},
+        series={f"foresail_tls_certificate_not_after_seconds{{{ON}}}": f"{8 * 86400}+0x300"},
         quiet=1490,
         fires=1510,
+        step=10,
         labels=f'severity="critical", {ON}',
     ),
     "ForesailBug": Case(
@@ -193,7 +198,8 @@ def promtool(*arguments: str) -> str:
 
 def evaluated(directory: Path, tests: list[dict[str, Any]]) -> None:
     """Promtool finds that the rules behave as these tests say."""
-    suite = {"rule_files": [str(FILES / name) for name in ("alerts.yaml", "recording.yaml")], "tests": tests}
+    rule_files = [str(FILES / name) for name in ("alerts.yaml", "recording.yaml")]
+    suite = {"rule_files": rule_files, "evaluation_interval": tests[0]["interval"], "tests": tests}
     path = directory / "tests.yaml"
     path.write_text(yaml.safe_dump(suite, width=1000))
     promtool("test", "rules", str(path))
@@ -220,7 +226,7 @@ def test_it_fires_on_what_it_is_for_and_not_before(alert: str, tmp_path: Path) -
     firing = f'ALERTS{{alertname="{alert}", alertstate="firing"}}'
     sample = {"labels": f'ALERTS{{alertname="{alert}", alertstate="firing", {case.labels}}}', "value": 1}
     test = {
-        "interval": "1m",
+        "interval": f"{case.step}m",
         "input_series": [{"series": series, "values": values} for series, values in case.series.items()],
         "promql_expr_test": [
             {"expr": firing, "eval_time": f"{case.quiet}m", "exp_samples": []},
