@@ -10,6 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import uvloop
 from prometheus_client import CollectorRegistry
 
 from scaler import __version__
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         overrides["allow_addresses"] = ",".join(arguments.allow_addresses)
     settings = load_settings(path=arguments.config, environ=os.environ, overrides=overrides)
     setup_logging(level=settings.log_level, log_format=settings.log_format)
-    asyncio.run(_serve(settings))
+    uvloop.run(_serve(settings))
     return 0
 
 

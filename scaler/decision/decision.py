@@ -56,7 +56,7 @@ class Source(Enum):
     OBSERVE_MODE = "observe-mode"  # the observed value, whatever the forecast says
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The answer to one call, with its parts. `scaler.decision.reason.reason` puts it in a sentence.
 
     Attributes:

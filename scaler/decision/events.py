@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "Occurrence", "ask", "base"]
 
 
-class Occurrence(msgspec.Struct, frozen=True, array_like=True):
+class Occurrence(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An event taking place once; expanded ahead of time, so that a decision only compares.
 
     Attributes:

@@ -1,6 +1,7 @@
 """What the engine knows of one trigger at one moment: all that a decision needs, and nothing that computes.
 
-Plain floats, no arrays: the edge holds ten thousands of these and imports no numerics.
+Plain floats, no arrays: the edge holds ten thousands of these and imports no numerics. They can form no cycle, so the
+collector of cycles (`gc`) passes over them: it would hold up answers to look through them all.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from scaler.decision.events import Occurrence
 __all__ = ["Outlook", "Snapshot"]
 
 
-class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+class Outlook(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The forecast half of a snapshot.
 
     Attributes:
@@ -47,7 +48,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     coverage: float | None = None
 
 
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is known of one trigger.
 
     Attributes:

@@ -168,7 +168,7 @@ class EngineLink:
 
     async def _converse(self, ours: socket.socket, desk: TriggerDesk) -> None:
         """Tells the engine everything and listens to it until it is gone."""
-        reader, writer = await asyncio.open_connection(sock=ours)
+        reader, writer = await asyncio.open_unix_connection(sock=ours)
         beating = asyncio.create_task(self._keep_told(desk))
         try:
             writer.write(self._configuration)

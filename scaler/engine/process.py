@@ -12,6 +12,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import uvloop
 from prometheus_client import CollectorRegistry
 
 from scaler.engine import configuration
@@ -47,11 +48,11 @@ log = get_logger(__name__)
 def main() -> int:
     """Runs the engine until the edge closes the socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the edge says when to end
-    return asyncio.run(_run(socket.socket(fileno=int(sys.argv[1]))))
+    return uvloop.run(_run(socket.socket(fileno=int(sys.argv[1]))))
 
 
 async def _run(sock: socket.socket) -> int:
-    reader, writer = await asyncio.open_connection(sock=sock)
+    reader, writer = await asyncio.open_unix_connection(sock=sock)
     frames: FrameReader[ToEngine] = FrameReader(reader, ToEngine)
     first = await frames.read()
     if not isinstance(first, Configure):

@@ -1,1 +1,7 @@
 """The gRPC edge: KEDA's calls in, decisions out; the only user of scaler.pb."""
+
+import os
+
+# gRPC's core readies itself for children that go on using it, and complains in a language of its own when threads are in
+# the way; ours are other programs. It reads this when the first server or channel is made.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")

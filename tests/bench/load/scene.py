@@ -129,8 +129,11 @@ async def foresail(directory: Path, *, source_port: int, settings: dict[str, str
 
 
 async def _read(stream: asyncio.StreamReader, lines: asyncio.Queue[str]) -> None:
-    while line := await stream.readline():
-        lines.put_nowait(line.decode())
+    while line := (await stream.readline()).decode():
+        if line.startswith("{"):
+            lines.put_nowait(line)
+        else:
+            print("foresail:", line, end="", file=sys.stderr)
 
 
 async def _gone(process: Process) -> None:
