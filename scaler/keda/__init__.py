@@ -2,6 +2,6 @@
 
 import os
 
-# gRPC's core readies itself for children that go on using it, and complains in a language of its own when threads are in
-# the way; ours are other programs. It reads this when the first server or channel is made.
+# gRPC's core readies itself for children that go on using it, and complains in lines of its own when threads are
+# in the way; ours are other programs. It reads this when the first server or channel is made.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
