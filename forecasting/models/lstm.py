@@ -42,6 +42,8 @@ _CALIBRATION_ORIGINS = 1500
 _PRIOR = 24.0
 # Origins handled at once: bounds the memory of a batch.
 _CHUNK = 256
+# What an idle series may wake up to, as a multiple of the highest load that it has shown.
+_BEYOND = 1.1
 _MINUTES_APART = 15  # outcomes that overlap are not independent, nor are those next to each other
 
 
@@ -118,9 +120,9 @@ class FittedLstm:
         return self._as_loads(ratios, found.level)
 
     def _as_loads(self, ratios: FloatArray, level: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Log-ratios to the level as loads: none negative, and none further beyond the highest seen than crowds go."""
+        """Log-ratios to the level as loads: none negative, none further above the highest seen than crowds go."""
         with np.errstate(over="ignore", under="ignore"):
-            limit = 4.0 * np.maximum(self.ceiling, np.exp(level) - FLOOR)[None, :, None, None]
+            limit = np.maximum(_BEYOND * self.ceiling, 4.0 * (np.exp(level) - FLOOR))[None, :, None, None]
             load = np.exp(np.minimum(ratios + level[None, :, None, None], 700.0)) - FLOOR
             load = np.clip(load, 0.0, limit) * self.unit
         known = ~np.isnan(level)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from forecasting.errors import ForecastError, InvalidParameter, InvalidState
+from forecasting.errors import ForecastError, InvalidForecast, InvalidParameter, InvalidState
 from forecasting.serialise import loads
 from scaler.engine.agenda import without_events
 from scaler.engine.alignment import longest_period, train_end
 from scaler.engine.fits import FitLost, Priority
 from scaler.engine.ladder import ban, is_due, rungs
 from scaler.engine.messages import FitRequest
+from scaler.engine.probation import predicted
 from scaler.engine.state import BANDS, ModelKey, ModelState
 from scaler.engine.timetable import spread
 from scaler.store.base import StoredModel
@@ -101,14 +102,18 @@ class Modelling:
                 continue
             try:
                 past = series.history.last(min(model.fitted.context_length, model.key.window + 1))
-                model.forecast = model.fitted.predict(
+                model.forecast = predicted(
+                    model.fitted,
                     without_events(past, series.agendas(model.key), finished=True),
+                    name=model.rung,
                     horizon=model.key.horizon,
                     levels=series.levels(model.key),
                 )
             except InvalidParameter as error:
                 # it was fitted on top of a trained model that this process has not: fitted anew, it will have another
                 model.fitted, model.forecast, model.failures, model.tried = None, None, (str(error),), (0, 0)
+            except InvalidForecast as error:
+                self._set_aside(model, model.rung, str(error))
             except ForecastError as error:
                 model.forecast, model.failures = None, (str(error),)
             except Exception as error:  # noqa: BLE001  # a plug-in may raise anything: the load is served without it

@@ -14,27 +14,31 @@ import signal
 import sys
 import time
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecasting.errors import ForecastError
+from forecasting.errors import ForecastError, InsufficientHistory
 from forecasting.registry import default_registry
 from forecasting.serialise import dumps
 from forecasting.series import TimeSeries
 from scaler.engine.frames import encode_frame, read_frame
 from scaler.engine.messages import FitDone, FitRequest, FitStarted
+from scaler.engine.probation import predicted
 from scaler.training.in_use import ModelFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
+    from forecasting.forecaster import FittedForecaster
     from forecasting.registry import Registry
 
 __all__ = ["climb", "main"]
 
 _NICENESS = 10  # serving comes first on a machine that both share
+_FULL = 0.8  # a worker that takes this share of its memory between two fits is not used for another
 
 
 def climb(request: FitRequest, registry: Registry) -> Iterator[FitStarted | FitDone]:
@@ -48,6 +52,7 @@ def climb(request: FitRequest, registry: Registry) -> Iterator[FitStarted | FitD
             forecaster = registry.create(rung.forecaster, rung.parameters)
             fitted = forecaster.fit(series, horizon=request.horizon, levels=request.levels)
             data = dumps(fitted)
+            _try_out(fitted, rung.forecaster, series, request)
         except ForecastError as error:
             failures.append(str(error))
         except Exception as error:  # noqa: BLE001  # a plug-in may raise anything: the ladder goes on below it
@@ -56,6 +61,13 @@ def climb(request: FitRequest, registry: Registry) -> Iterator[FitStarted | FitD
             yield FitDone(number, data, failures, time.process_time() - began)
             return
     yield FitDone(-1, b"", failures, time.process_time() - began)
+
+
+def _try_out(fitted: FittedForecaster, name: str, series: TimeSeries, request: FitRequest) -> None:
+    """A first forecast, here, where one that hangs, crashes or is none of what was asked for harms nobody."""
+    with contextlib.suppress(InsufficientHistory):  # the latest load may be unknown just now
+        past = series.last(fitted.context_length)
+        predicted(fitted, past, name=name, horizon=request.horizon, levels=request.levels)
 
 
 def main() -> int:
@@ -75,7 +87,15 @@ def main() -> int:
                 answers.write(encode_frame(message))
                 answers.flush()
             signal.setitimer(signal.ITIMER_REAL, 0.0)
+            if _address_space() > _FULL * memory:
+                break  # a forecaster that leaks has its memory taken back: the next fit gets a new worker
     return 0
+
+
+def _address_space() -> int:
+    """Bytes of it that this process takes."""
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[0]
+    return int(pages) * resource.getpagesize()
 
 
 def _claim_stdout() -> BinaryIO:

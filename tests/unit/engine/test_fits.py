@@ -56,6 +56,37 @@ GREEDY = PLUG_IN.format(fit="import numpy; return numpy.ones((100_000, 100_000))
 HANGING = PLUG_IN.format(fit="while True: pass")
 
 
+def odd(predict: str) -> tuple[str, ...]:
+    """A worker that knows a forecaster whose `predict` is odd."""
+    script = f"""
+import sys
+from dataclasses import dataclass
+from typing import Any
+import numpy as np
+from forecasting import registry
+from forecasting.forecast import Forecast
+from forecasting.serialise import stored_as
+from scaler.engine import worker
+known = registry.default_registry()
+@stored_as("odd/1")
+@dataclass(frozen=True)
+class Odd:
+    context_length = 300
+    def predict(self, context, *, horizon, levels):
+        {predict}
+Odd.fitted = None
+class Plugin:
+    def create(self, name, parameters):
+        return self if name == "odd" else known.create(name, parameters)
+    def fit(self, series, **how):
+        Odd.fitted = known.create("naive").fit(series, **how)
+        return Odd()
+worker.default_registry = Plugin
+raise SystemExit(worker.main())
+"""
+    return sys.executable, "-c", script, str(4 * GIB), "90"
+
+
 def children() -> set[int]:
     """The fit workers among this process's children; a test before may have left a child of another kind."""
     listed = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
@@ -235,6 +266,56 @@ async def test_a_fit_that_eats_memory_steps_down_the_ladder() -> None:
     assert done.rung == 1
     assert done.failures[0].startswith("greedy failed: ")
     assert "MemoryError" in done.failures[0]
+
+
+@pytest.mark.parametrize(
+    ("predict", "failure"),
+    [
+        ("raise KeyError('x')", "odd failed: KeyError: 'x'"),
+        ("return None", "odd predicted a NoneType, not a Forecast"),
+        (
+            "return self.fitted.predict(context, horizon=horizon + 1, levels=levels)",
+            (
+                "odd predicted origin, step, levels and horizon (17940, 60, (0.5, 0.9), 9), "
+                "asked for were (17940, 60, (0.5, 0.9), 8)"
+            ),
+        ),
+        (
+            "x = np.full((2, 8), np.nan); return Forecast(context.end, 60, tuple(levels), x, x)",
+            "values hold a number that is not finite",
+        ),
+        (
+            "low = -np.ones((2, horizon)); return Forecast(context.end, 60, tuple(levels), low, low)",
+            "odd predicted a negative load: -1",
+        ),
+    ],
+)
+async def test_a_plug_in_whose_first_forecast_is_none_steps_down_the_ladder(predict: str, failure: str) -> None:
+    pool = FitPool(workers=1, timeout=60.0, memory=4 * GIB, command=odd(predict))
+    done = await pool.fit(lambda: request("odd", "naive"), priority=Priority.NEW)
+    await pool.close()
+    assert (done.rung, done.failures) == (1, [failure])
+
+
+async def test_a_plug_in_whose_forecast_hangs_is_killed_in_its_worker() -> None:
+    pool = FitPool(workers=1, timeout=4.0, memory=4 * GIB, command=odd("while True: pass"))
+    with pytest.raises(FitLost, match=r"^odd did not finish within 4s$"):
+        await pool.fit(lambda: request("odd", "naive"), priority=Priority.NEW)
+    await pool.close()
+
+
+async def test_a_plug_in_that_leaks_gets_a_new_worker_before_its_memory_is_gone() -> None:
+    leak = "sys.leak = getattr(sys, 'leak', []) + [bytearray(600 << 20)]"
+    script = PLUG_IN.format(fit=f"{leak}; return known.create('naive', {{}}).fit(series, **_)")
+    command = (sys.executable, "-c", script, str(3 * GIB), "90")
+    pool = FitPool(workers=1, timeout=60.0, memory=3 * GIB, command=command)
+    workers = set()
+    for _ in range(6):  # more than fits into the memory of one
+        done = await pool.fit(lambda: request("greedy"), priority=Priority.NEW)
+        assert (done.rung, done.failures) == (0, [])
+        workers |= children()
+    await pool.close()
+    assert len(workers) > 1
 
 
 def test_a_worker_whose_engine_was_killed_ends_by_itself() -> None:
