@@ -120,7 +120,7 @@ async def _serve(settings: Settings) -> None:
             await server.start()
             tasks += [
                 asyncio.create_task(link.run(desk)),
-                asyncio.create_task(watch_loop(metrics.loop_late)),
+                asyncio.create_task(watch_loop(metrics.loop_late, tasks=metrics.loop_tasks)),
                 asyncio.create_task(state.follow(link)),
             ]
             log.info(

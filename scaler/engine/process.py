@@ -19,20 +19,18 @@ from scaler.engine import configuration
 from scaler.engine.assembly import running_engine
 from scaler.engine.frames import FrameReader, encode_frame
 from scaler.engine.messages import Ask, Called, Changes, Configure, Register, Reply, ToEngine
-from scaler.errors import ForesailError, StoreError
+from scaler.errors import ForesailError
 from scaler.sources.address import AddressPolicy
 from scaler.sources.factory import SourcePool
-from scaler.store.sqlite import SqliteStore
+from scaler.store.standby import StandbyStore
 from scaler.telemetry.engine import EngineMetrics
 from scaler.telemetry.log import get_logger, setup_logging
 from scaler.telemetry.loop_lag import watch_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from scaler.engine.engine import Engine
-    from scaler.engine.meter import Meter
     from scaler.settings import Settings
 
 __all__ = ["STORE_FILE", "main"]
@@ -98,7 +96,7 @@ def _ended(serving: asyncio.Task[None]) -> int:
 async def _serve(settings: Settings, frames: FrameReader[ToEngine], publish: Callable[[object], None]) -> None:
     registry = CollectorRegistry()
     metrics = EngineMetrics(registry)
-    store = _open_store(settings.data_dir / STORE_FILE, metrics)
+    store = StandbyStore(settings.data_dir / STORE_FILE, on_error=metrics.store_failed)
     policy = AddressPolicy.parse(settings.allow_addresses, only_listed=settings.only_listed_addresses)
     pool = SourcePool(
         policy=policy,
@@ -106,7 +104,7 @@ async def _serve(settings: Settings, frames: FrameReader[ToEngine], publish: Cal
         connections=settings.source_concurrency,
         together=settings.queries_together,
     )
-    lag = asyncio.create_task(watch_loop(metrics.loop_late))
+    lag = asyncio.create_task(watch_loop(metrics.loop_late, tasks=metrics.loop_tasks))
     try:
         async with running_engine(
             settings=settings,
@@ -125,17 +123,6 @@ async def _serve(settings: Settings, frames: FrameReader[ToEngine], publish: Cal
     finally:
         lag.cancel()
         await pool.close()
-
-
-def _open_store(path: Path, meter: Meter) -> SqliteStore:
-    """The store; one in memory if it cannot be opened: answers matter more than what outlives a restart."""
-    try:
-        return SqliteStore(path)
-    except StoreError as error:
-        meter.store_failed(error)
-        kept = "in memory only: a restart forgets history and models"
-        log.error("store.in_memory", reason=str(error), kept=kept)  # noqa: TRY400  # the text says all, a trace nothing
-        return SqliteStore(None)
 
 
 async def _listen(

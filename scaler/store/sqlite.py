@@ -11,7 +11,9 @@ file, 2 instead of 18 MB written to disk for each minute's append. tests/bench/t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from forecasting.series import FloatArray
+    from scaler.store.base import Store
     from scaler.store.decisions import LogRow
     from scaler.store.file import SetAside
 
@@ -36,6 +39,7 @@ __all__ = ["APPLICATION_ID", "BLOCK", "OLDEST_VERSION", "VERSION", "SqliteStore"
 BLOCK = 60
 """Samples in a block."""
 
+_EVER = -(2**40)  # seconds: before all samples
 _NO_BLOCK = -(2**62)  # older than any: of a series whose first samples are being added
 _EMPTY = np.full(BLOCK, np.nan).astype("<f8").tobytes()
 
@@ -179,6 +183,22 @@ class SqliteStore:
         """
         self._file.run(lambda c: _forget(c, samples_before, snapshots_before), writing=True)
         self._file.run(lambda c: forget_rows(c, snapshots_before, most_decisions), writing=True)
+
+    def pour_into(self, other: Store) -> None:
+        """Adds all that is here to the other store, where it counts as newer; done twice, it is done once."""
+
+        def rows(query: str) -> list[tuple[Any, ...]]:
+            return self._file.run(lambda c: c.execute(query).fetchall(), writing=False)
+
+        series = rows("SELECT id, step FROM series")
+        other.append([(name, self.history(name, step=step, since=_EVER)) for name, step in series])
+        for series_id, *model in rows("SELECT series, forecaster, data, train_end, fitted_at FROM models"):
+            other.put_model(series_id, StoredModel(*model))
+        snapshots = rows("SELECT written_at, trigger_id, data FROM snapshots ORDER BY written_at")
+        for written_at, together in groupby(snapshots, key=itemgetter(0)):
+            other.put_snapshots([(trigger_id, data) for _, trigger_id, data in together], now=written_at)
+        decisions = rows("SELECT trigger_id, at, data FROM decisions")
+        other.add_decisions([(trigger_id, at, data) for trigger_id, at, data in decisions])
 
     def close(self) -> None:
         """Writes what is pending and closes the file."""

@@ -75,6 +75,7 @@ class EdgeMetrics:
         self._registry = registry
         self._calls = CallMeters(registry)
         self._lag = metrics.EDGE_LAG.histogram(registry)
+        self._tasks = metrics.EDGE_TASKS.gauge(registry)
         self._restarts = metrics.ENGINE_RESTARTS.counter(registry)
         self._engine_up = metrics.ENGINE_UP.gauge(registry)
         metrics.BUILD_INFO.gauge(registry).labels(version, platform.python_version()).set(1)
@@ -92,6 +93,10 @@ class EdgeMetrics:
     def loop_late(self, seconds: float) -> None:
         """The event loop was this late."""
         self._lag.observe(seconds)
+
+    def loop_tasks(self, count: int) -> None:
+        """The event loop has this many tasks."""
+        self._tasks.set(count)
 
     def engine_lost(self) -> None:
         """The engine process was lost."""

@@ -47,6 +47,7 @@ class EngineMetrics:
         self._store_errors = metrics.STORE_ERRORS.counter(registry)
         self._bugs = metrics.BUGS.counter(registry)
         self._lag = metrics.ENGINE_LAG.histogram(registry)
+        self._tasks = metrics.ENGINE_TASKS.gauge(registry)
         self._queue = metrics.FIT_QUEUE.gauge(registry)
         self._series = metrics.SERIES.gauge(registry)
         self._set_aside = metrics.STORE_SET_ASIDE.gauge(registry)
@@ -105,6 +106,10 @@ class EngineMetrics:
     def loop_late(self, seconds: float) -> None:
         """The event loop was this late."""
         self._lag.observe(seconds)
+
+    def loop_tasks(self, count: int) -> None:
+        """The event loop has this many tasks."""
+        self._tasks.set(count)
 
     def _warn(self, event: str, kind: str, /, **fields: object) -> None:
         like_it = self._throttle.due(f"{event} {kind}")

@@ -11,10 +11,19 @@ if TYPE_CHECKING:
 __all__ = ["watch_loop"]
 
 
-async def watch_loop(late: Callable[[float], None], *, every: float = 1.0) -> None:
-    """Tells `late` once per `every` seconds how many seconds the running loop was late, until cancelled."""
+async def watch_loop(
+    late: Callable[[float], None], *, tasks: Callable[[int], None] = lambda _: None, every: float = 1.0
+) -> None:
+    """Looks at the running loop once per `every` seconds, until cancelled.
+
+    Args:
+        late: Told how many seconds the loop was late.
+        tasks: Told how many tasks it has: one that is never ended shows there.
+        every: Seconds between two looks.
+    """
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + every
         await asyncio.sleep(every)
         late(max(0.0, loop.time() - due))
+        tasks(len(asyncio.all_tasks()))

@@ -102,6 +102,7 @@ EDGE_LAG = Metric(
     "How late the edge's event loop ran what was due, looked at once a second.",
     buckets=_LAG_BUCKETS,
 )
+EDGE_TASKS = Metric("foresail_edge_tasks", "gauge", "Tasks of the edge's event loop: calls, streams and connections.")
 ENGINE_UP = Metric("foresail_engine_up", "gauge", "1 if the engine process gave its metrics for this page.")
 ENGINE_RESTARTS = Metric("foresail_engine_restarts_total", "counter", "Times that the engine process was lost.")
 
@@ -120,6 +121,7 @@ EDGE = (
     RPCS,
     RPC_SECONDS,
     EDGE_LAG,
+    EDGE_TASKS,
     ENGINE_UP,
     ENGINE_RESTARTS,
     CERTIFICATE_END,
@@ -165,6 +167,9 @@ ENGINE_LAG = Metric(
     "How late the engine's event loop ran what was due, looked at once a second.",
     buckets=_LAG_BUCKETS,
 )
+ENGINE_TASKS = Metric(
+    "foresail_engine_tasks", "gauge", "Tasks of the engine's event loop: requests and fits under way."
+)
 
 ENGINE = (
     SOURCE_REQUESTS,
@@ -182,6 +187,7 @@ ENGINE = (
     STORE_SET_ASIDE,
     BUGS,
     ENGINE_LAG,
+    ENGINE_TASKS,
 )
 """What the engine process exports, besides `foresail_engine_process_*` of itself."""
 

@@ -137,7 +137,9 @@ async def test_the_spec_is_answered_with_source_store_and_fit_pool_broken(server
         f"the directory {server.data_dir} of the store cannot be made (Not a directory): "
         "set data_dir to a directory that this process may write to"
     )
-    assert in_memory["kept"] == "in memory only: a restart forgets history and models"
+    assert in_memory["kept"] == (
+        "in memory, until the file can be opened, tried every 30 s: a restart before forgets it"
+    )
     assert json.loads(server.get("/readyz"))["ready"] is True
     assert "foresail_engine_restarts_total 0.0" in server.get("/metrics")  # no crash loop
     assert server.process is not None

@@ -6,7 +6,6 @@ that the trigger names. A lane without a fault passes everything through.
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -113,7 +112,8 @@ async def faulty_proxy(upstream: str) -> AsyncIterator[FaultyProxy]:
         proxy = FaultyProxy(upstream, client)
         app = web.Application()
         app.router.add_route("*", "/{lane}/api/v1/{endpoint}", proxy.handle)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        # a request that hangs ends with the client that gave it up
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -121,6 +121,4 @@ async def faulty_proxy(upstream: str) -> AsyncIterator[FaultyProxy]:
         try:
             yield proxy
         finally:
-            for task in [task for task in asyncio.all_tasks() if task.get_name().startswith("fault-")]:
-                task.cancel()
             await runner.cleanup()

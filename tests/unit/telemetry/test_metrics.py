@@ -245,12 +245,14 @@ async def test_a_late_loop_is_seen() -> None:
         lags.append(seconds)
         told.set()
 
-    watch = asyncio.create_task(watch_loop(late, every=0.001))
+    counts: list[int] = []
+    watch = asyncio.create_task(watch_loop(late, tasks=counts.append, every=0.001))
     await told.wait()
     watch.cancel()
     with pytest.raises(asyncio.CancelledError):
         await watch
     assert all(lag >= 0.0 for lag in lags)
+    assert counts[0] == len(asyncio.all_tasks()) + 1  # this test's own, and the watch
 
 
 def test_the_reference_page_has_them_all() -> None:
