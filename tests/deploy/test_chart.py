@@ -66,7 +66,7 @@ def test_the_schemas_find_what_is_misspelt(manifest: dict[str, Any], text: str) 
 def test_the_server_takes_the_settings(rendered: ValueSets, name: str, tmp_path: Path) -> None:
     (configmap,) = documents(rendered[name]["configmap.yaml"])
     text = configmap["data"]["foresail.toml"].replace("/var/run/secrets/foresail/prometheus", str(tmp_path))
-    (tmp_path / "token").write_text("t")
+    (tmp_path / "token").write_text("a-token-of-sixteen-characters-or-more")
     (tmp_path / "foresail.toml").write_text(text)
     environ = {"LEGACY_USERNAME": "u", "LEGACY_PASSWORD": "p"}
     settings = load_settings(path=tmp_path / "foresail.toml", environ=environ, overrides={})
@@ -78,6 +78,7 @@ def test_the_server_takes_the_settings(rendered: ValueSets, name: str, tmp_path:
     if name == "sources":
         assert settings.max_triggers == 5000
         assert sorted(settings.sources) == ["legacy", "main"]
+        assert [tenant.namespaces for tenant in settings.tenants] == [("shop", "shop-*")]
         assert dict(settings.sources["main"].headers) == {"X-Scope-OrgID": "shop"}
         assert [rule.namespaces for rule in settings.events] == [("shop",)]
 

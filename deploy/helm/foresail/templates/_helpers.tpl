@@ -60,37 +60,33 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 
 {{/* The settings file. Plain keys first: TOML counts what follows a table's head to the table. */}}
 {{- define "foresail.toml" -}}
-{{- range $key := keys . | sortAlpha -}}
-{{- $value := get $ $key -}}
-{{- if not (or (eq $key "sources") (eq $key "events") (kindIs "map" $value)) }}
+{{- range $key := keys . | sortAlpha }}
+{{- $value := get $ $key }}
+{{- if not (or (eq $key "events") (kindIs "map" $value)) }}
 {{ $key }} = {{ include "foresail.toml.value" $value }}
 {{- end }}
 {{- end }}
-{{- range $key := keys . | sortAlpha -}}
-{{- $value := get $ $key -}}
+{{- range $key := keys . | sortAlpha }}
+{{- $value := get $ $key }}
 {{- if eq $key "events" }}
 {{- range $event := $value }}
 
 [[events]]
-{{- range $name := keys $event | sortAlpha }}
-{{ $name }} = {{ include "foresail.toml.value" (get $event $name) }}
-{{- end }}
-{{- end }}
-{{- else if eq $key "sources" }}
-{{- range $source := keys $value | sortAlpha }}
-
-[sources.{{ $source | toJson }}]
-{{- range $name := keys (get $value $source) | sortAlpha }}
-{{ $name }} = {{ include "foresail.toml.value" (get (get $value $source) $name) }}
-{{- end }}
+{{- include "foresail.toml.keys" $event }}
 {{- end }}
 {{- else if kindIs "map" $value }}
-
-[{{ $key }}]
 {{- range $name := keys $value | sortAlpha }}
-{{ $name }} = {{ include "foresail.toml.value" (get $value $name) }}
+
+[{{ $key }}.{{ $name | toJson }}]
+{{- include "foresail.toml.keys" (get $value $name) }}
 {{- end }}
 {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "foresail.toml.keys" -}}
+{{- range $name := keys . | sortAlpha }}
+{{ $name }} = {{ include "foresail.toml.value" (get $ $name) }}
 {{- end }}
 {{- end -}}
 
