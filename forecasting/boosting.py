@@ -26,7 +26,18 @@ if TYPE_CHECKING:
     from forecasting.series import FloatArray, TimeSeries
     from forecasting.windows import IntArray
 
-__all__ = ["KINDS", "LEVELS", "Growth", "Sample", "anchors", "fit_quantiles", "held_out_from", "long_enough", "sample"]
+__all__ = [
+    "KINDS",
+    "LEVELS",
+    "Features",
+    "Growth",
+    "Sample",
+    "anchors",
+    "fit_quantiles",
+    "held_out_from",
+    "long_enough",
+    "sample",
+]
 
 KINDS: tuple[Kind, ...] = ("value", "peak")
 # Quantile levels that are learned; others are interpolated and calibrated.
@@ -61,8 +72,7 @@ class Sample:
     """Training rows: features of past origins and what came.
 
     Attributes:
-        x: Features; shape (N, F).
-        standard: The same, standardised.
+        x: Features, standardised; shape (N, F).
         spread: See `Rows`; shape (N,).
         level: Log level; shape (N,).
         y: Log-ratio that came; shape (N,).
@@ -70,7 +80,6 @@ class Sample:
     """
 
     x: Float32Array
-    standard: Float32Array
     spread: Float32Array
     level: Float32Array
     y: Float32Array
@@ -134,58 +143,79 @@ def sample(past: Past, kind: Kind, horizons: Sequence[int], *, first: int, end: 
             ]
             origins.sort()
         taken = past.rows(origins, [(horizon, kind)])
-        parts.append(
-            Sample(taken.x, taken.standardised(), taken.spread, taken.level, y[origins], np.full(len(origins), i))
-        )
+        parts.append(Sample(taken.standardised(), taken.spread, taken.level, y[origins], np.full(len(origins), i)))
     return Sample(*(np.concatenate([getattr(p, name) for p in parts]) for name in Sample.__slots__))
 
 
 def fit_quantiles(
-    x: Float32Array,
-    y: NDArray[np.floating],
-    weight: NDArray[np.floating],
-    *,
-    growth: Growth,
-    start: FloatArray | None = None,
+    x: Float32Array, y: NDArray[np.floating], weight: NDArray[np.floating], *, growth: Growth
 ) -> tuple[TreeEnsemble, ...]:
-    """One ensemble for each of LEVELS.
+    """One ensemble for each of LEVELS; arguments and errors as of `Features`."""
+    return Features(x, min_rows=growth.min_rows).fit_quantiles(y, weight, growth=growth)
+
+
+class Features:
+    """Features binned once, for all the trees that are grown on them.
 
     Args:
         x: Features; shape (N, F).
-        y: Targets; shape (N,).
-        weight: Non-negative; shape (N,).
-        growth: How trees are grown.
-        start: What is predicted already, by level: trees explain the rest; shape (N, len(LEVELS)).
+        min_rows: Rows in a leaf at least, of all the trees.
 
     Raises:
         FitFailed: LightGBM cannot be loaded.
     """
-    try:
-        import lightgbm  # noqa: PLC0415  # heavy, and needed by processes that fit alone
-    except (ImportError, OSError) as error:  # OSError: its shared library, or libgomp, is not there
-        raise FitFailed(
-            f"growing trees needs LightGBM (and the system's libgomp1), which does not load: {error}"
-        ) from error
-    settings = {
-        "objective": "quantile",
-        "num_leaves": growth.leaves,
-        "learning_rate": growth.learning_rate,
-        "min_data_in_leaf": growth.min_rows,
-        "feature_fraction": growth.features,
-        "bagging_fraction": 0.7,
-        "bagging_freq": 1,
-        "lambda_l2": 1.0,
-        "max_bin": 63,
-        "num_threads": 1,
-        "deterministic": True,
-        "force_row_wise": True,
-        "seed": 1,
-        "verbosity": -1,
-    }
-    data = lightgbm.Dataset(x, label=y, weight=weight / np.mean(weight), params=settings, free_raw_data=False)
-    out = []
-    for i, level in enumerate(LEVELS):
-        data.set_init_score(None if start is None else np.ascontiguousarray(start[:, i]))
-        model = lightgbm.train({**settings, "alpha": level}, data, num_boost_round=growth.trees)
-        out.append(TreeEnsemble.of(model.dump_model()["tree_info"]))
-    return tuple(out)
+
+    def __init__(self, x: Float32Array, *, min_rows: int) -> None:
+        try:
+            import lightgbm  # noqa: PLC0415  # heavy, and needed by processes that fit alone
+        except (ImportError, OSError) as error:  # OSError: its shared library, or libgomp, is not there
+            raise FitFailed(
+                f"growing trees needs LightGBM (and the system's libgomp1), which does not load: {error}"
+            ) from error
+        self._train = lightgbm.train
+        self._settings = {
+            "objective": "quantile",
+            "min_data_in_leaf": min_rows,
+            "bagging_fraction": 0.7,
+            "bagging_freq": 1,
+            "lambda_l2": 1.0,
+            "max_bin": 63,
+            "bin_construct_sample_cnt": 4000,
+            "num_threads": 1,
+            "deterministic": True,
+            "force_row_wise": True,
+            "seed": 1,
+            "verbosity": -1,
+        }
+        self._data = lightgbm.Dataset(x, label=np.zeros(len(x)), params=self._settings, free_raw_data=False)
+
+    def fit_quantiles(
+        self,
+        y: NDArray[np.floating],
+        weight: NDArray[np.floating],
+        *,
+        growth: Growth,
+        start: FloatArray | None = None,
+    ) -> tuple[TreeEnsemble, ...]:
+        """One ensemble for each of LEVELS.
+
+        Args:
+            y: Targets; shape (N,).
+            weight: Non-negative; shape (N,).
+            growth: How trees are grown; `rows` and `min_rows` are not looked at.
+            start: What is predicted already, by level: trees explain the rest; shape (N, len(LEVELS)).
+        """
+        settings = {
+            **self._settings,
+            "num_leaves": growth.leaves,
+            "learning_rate": growth.learning_rate,
+            "feature_fraction": growth.features,
+        }
+        self._data.set_label(y)
+        self._data.set_weight(weight / np.mean(weight))
+        out = []
+        for i, level in enumerate(LEVELS):
+            self._data.set_init_score(None if start is None else np.ascontiguousarray(start[:, i]))
+            model = self._train({**settings, "alpha": level}, self._data, num_boost_round=growth.trees)
+            out.append(TreeEnsemble.of(model.dump_model()["tree_info"]))
+        return tuple(out)

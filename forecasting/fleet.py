@@ -53,7 +53,7 @@ class FleetModel:
 
     def predict(self, kind: Kind, rows: Rows | Sample) -> FloatArray:
         """Log-ratio quantiles in units of the spread; shape (N, levels)."""
-        x = rows.standard if isinstance(rows, Sample) else rows.standardised()
+        x = rows.x if isinstance(rows, Sample) else rows.standardised()
         ensembles = self.value if kind == "value" else self.peak
         return np.stack([ensemble.predict(x) for ensemble in ensembles], axis=1)
 
@@ -94,7 +94,7 @@ def train_fleet(series: Sequence[TimeSeries], *, growth: Growth = GROWTH) -> Fle
     ensembles = {}
     for kind in KINDS:
         parts = [part for s in usable for part in _views(s, kind, growth.rows // len(usable))]
-        x = np.concatenate([p.standard for p in parts])
+        x = np.concatenate([p.x for p in parts])
         y = np.concatenate([p.y / p.spread for p in parts])
         weight = np.concatenate([p.weight / p.weight.mean() for p in parts])
         ensembles[kind] = fit_quantiles(x, y, weight, growth=growth)

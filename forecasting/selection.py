@@ -3,8 +3,10 @@
 The methods compete on the latest part of the history, which none of them was fitted to: from rolling origins, the
 pinball losses of their values and peaks are summed over levels and horizons and compared with those of the last
 value. The better a method did, the more it weighs in the mean of the logarithms of their quantiles; where
-nothing beats the last value, the last value it is, and the explanation says so. Two methods that err differently
-compete, `boosted` and `seasonal-profile`; `ets` and `arima` beside them gained nothing more and cost a fit each.
+nothing beats the last value, the last value it is, and the explanation says so. Values and peaks, near and far, are
+weighed apart. Below two days of history there is nothing to compete on: shares are those that served other series
+best on their first days. Two methods that err differently compete, `boosted` and `seasonal-profile`; `ets`, `arima`
+and `theta` beside them gained nothing more and cost a fit each.
 
 Sources: weights from relative losses as in Aiolfi and Timmermann, "Persistence in forecasting performance and
 conditional combination strategies", Journal of Econometrics 135, 2006; averaging quantiles rather than
@@ -15,12 +17,13 @@ Management Science 59, 2013.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from forecasting.batch import ForecastBatch, predict_many
-from forecasting.boosting import anchors, held_out_from
+from forecasting.boosting import anchors, held_out_from, long_enough
 from forecasting.calibration import future, running_maximum
 from forecasting.errors import FitFailed, InsufficientHistory, InvalidSeries
 from forecasting.evaluation import pinball_loss
@@ -45,16 +48,19 @@ __all__ = ["Auto", "FittedAuto"]
 # Levels and origins that the competition is judged at.
 _LEVELS = (0.5, 0.9, 0.95)
 _ORIGINS = 240
-# A method weighs with its relative loss to this power, and not at all if it loses so much more than the best.
-_SHARPNESS = 8.0
-_TOO_WEAK = 1.15
+# What a method weighs before anything is known of the series, and to which power its relative loss counts then.
+_PRIOR = {"boosted": 0.7, "seasonal-profile": 0.3}
+_SHARPNESS = 6.0
+# Below two days of history there is nothing to tell by: what one night showed made the first day's forecasts worse, by
+# 1 to 6 %. So they weigh what served best, on average, on the first days of other series.
+_YOUNG = {"boosted": 0.7, "seasonal-profile": 0.15, "naive": 0.15}
 # Loads in units are cut here, so that sums of losses stay finite.
 _LARGEST = 1e100
 # What must be gained on the last value for anything else to be served.
 _WORTHWHILE = 0.02
 
 
-@stored_as("auto/1")
+@stored_as("auto/2")
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FittedAuto:
     """A weighted mean of fitted methods.
@@ -63,7 +69,8 @@ class FittedAuto:
         step: Seconds between samples, of the series fitted.
         names: Of the members.
         members: The fitted members, as `forecasting.serialise.dumps` writes them.
-        weights: Summing to 1; shape (members,).
+        horizons: Steps ahead that weights were found for; those between are interpolated.
+        weights: Of values and of peaks, summing to 1 over the members; shape (members, 2, horizons).
         floor: Added to loads before logarithms are taken.
         reach: How many samples the members look back.
         explanation: Why these, in a sentence for people.
@@ -73,6 +80,7 @@ class FittedAuto:
     step: int
     names: tuple[str, ...]
     members: tuple[bytes, ...]
+    horizons: tuple[int, ...]
     weights: FloatArray
     floor: float
     reach: int
@@ -101,13 +109,16 @@ class FittedAuto:
                 f"the context's step is {series.step} s, but the forecaster was fitted on a step of {self.step} s"
             )
         batches = [
-            predict_many(loads(member), series, origins, horizon=horizon, levels=levels) for member in self.members
+            predict_many(_loaded(member), series, origins, horizon=horizon, levels=levels) for member in self.members
         ]
         if len(batches) == 1:
             return batches[0]
+        ahead = np.log(np.arange(1, horizon + 1, dtype=np.float64))
+        at = np.log(np.array(self.horizons, dtype=np.float64))
+        weights = np.array([[np.interp(ahead, at, row) for row in kinds] for kinds in self.weights])
         values, peak = (
-            _log_mean([getattr(batch, name) for batch in batches], self.weights, self.floor)
-            for name in ("values", "peak")
+            _log_mean([getattr(batch, name) for batch in batches], weights[:, kind], self.floor)
+            for kind, name in enumerate(("values", "peak"))
         )
         known = ~np.isnan(values[:, 0, 0])
         values[known], peak[known] = rearranged(values[known], peak[known])
@@ -135,36 +146,64 @@ class Auto:
         need = self.min_history(series.step)
         if series.known < need:
             raise InsufficientHistory(self.name, have=series.known, need=need)
+        if not long_enough(series):
+            return self._young(series, horizon)
         cut = held_out_from(series)
-        naive = Naive().fit(series, horizon=horizon, levels=levels)
         contest = _Contest(series, cut, horizon)
         # `boosted` keeps the same part from its trees itself, so one fit serves the competition and the use
         fitted = _attempt(Boosted(fleet=self.fleet), series, horizon)
-        losses = {"naive": 1.0}
+        losses: dict[str, FloatArray] = {}
         if fitted is not None:
             losses["boosted"] = contest.loss(fitted)
         profile = SeasonalProfile()
         candidate = _attempt(profile, series.first(cut), horizon)
         if candidate is not None:
             losses[profile.name] = contest.loss(candidate)
-        weights = _weights(losses)
         members: dict[str, FittedForecaster] = {}
-        for name in weights:
-            member = {"naive": naive, "boosted": fitted}.get(name) or _attempt(profile, series, horizon)
+        for name in _used(losses):
+            if name == "naive":
+                members[name] = Naive().fit(series, horizon=horizon, levels=levels)
+                continue
+            member = fitted if name == "boosted" else _attempt(profile, series, horizon)
             if member is not None:
                 members[name] = member
-        total = sum(weights[name] for name in members)
+        weights = _weights(tuple(members), losses, len(contest.horizons))
+        shares = dict(zip(members, weights.mean(axis=(1, 2)), strict=True))
         days = (len(series) - cut) * series.step / 86400
-        return FittedAuto(
-            step=series.step,
-            names=tuple(members),
-            members=tuple(dumps(member) for member in members.values()),
-            weights=np.array([weights[name] / total for name in members]),
-            floor=FLOOR * Scale.of(series.values).unit,
-            reach=max(member.context_length for member in members.values()),
-            explanation=_explained({name: weights[name] / total for name in members}, losses, days),
-            unpredictable=tuple(members) == ("naive",),
-        )
+        return _mean_of(members, weights, series, contest.horizons, explanation=_explained(shares, losses, days))
+
+    def _young(self, series: TimeSeries, horizon: int) -> FittedAuto:
+        """What can be fitted, weighed as served other series best."""
+        methods = (Boosted(fleet=self.fleet), SeasonalProfile(), Naive())
+        found = {method.name: _attempt(method, series, horizon) for method in methods}
+        members = {name: member for name, member in found.items() if member is not None}
+        if "boosted" not in members:  # the seasonal profile of a few hours is no help without it
+            members = {"naive": Naive().fit(series, horizon=horizon, levels=_LEVELS)}
+        total = sum(_YOUNG[name] for name in members)
+        shares = {name: _YOUNG[name] / total for name in members}
+        weights = np.array(list(shares.values()))[:, None, None] * np.ones((2, 1))
+        return _mean_of(members, weights, series, (1,), explanation=_explained(shares, {}, 0.0))
+
+
+def _mean_of(
+    members: Mapping[str, FittedForecaster],
+    weights: FloatArray,
+    series: TimeSeries,
+    horizons: tuple[int, ...],
+    *,
+    explanation: str,
+) -> FittedAuto:
+    return FittedAuto(
+        step=series.step,
+        names=tuple(members),
+        members=tuple(dumps(member) for member in members.values()),
+        horizons=horizons,
+        weights=weights,
+        floor=FLOOR * Scale.of(series.values).unit,
+        reach=max(member.context_length for member in members.values()),
+        explanation=explanation,
+        unpredictable=tuple(members) == ("naive",),
+    )
 
 
 class _Contest:
@@ -176,20 +215,22 @@ class _Contest:
         self._origins = np.unique(np.linspace(cut, last - 1, _ORIGINS).astype(np.int64))
         self._horizon = horizon
         self._unit = Scale.of(series.values).unit
-        self._at = np.array(anchors(series.step, horizon)) - 1
+        self.horizons = anchors(series.step, max(1, horizon))
+        self._at = np.array(self.horizons) - 1
         came = future(series.values, self._origins, horizon)
         self._came = np.stack([came, running_maximum(came)])[..., self._at]
         # the reference has no parameters besides its bands, so it is fitted like the others: before the cut
         reference = _attempt(Naive(), series.first(cut), horizon)
         self._reference = None if reference is None else self._losses(reference)
 
-    def loss(self, fitted: FittedForecaster) -> float:
-        """Pinball loss relative to the last value's: the mean over kinds, levels and horizons."""
+    def loss(self, fitted: FittedForecaster) -> FloatArray:
+        """Pinball loss of values and peaks relative to the last value's, mean over levels; shape (2, horizons)."""
         if self._reference is None:
-            return 1.0
+            return np.ones((2, len(self.horizons)))
         mine = self._losses(fitted)
         known = (self._reference > 0) & np.isfinite(mine)
-        return float(np.mean(mine[known] / self._reference[known])) if known.any() else 1.0
+        relative = np.where(known, mine / np.where(known, self._reference, 1.0), 1.0)
+        return np.asarray(np.clip(relative.mean(axis=1), 1e-6, 1e6))
 
     def _losses(self, fitted: FittedForecaster) -> FloatArray:
         """Mean pinball losses; shape (2, levels, horizons)."""
@@ -204,6 +245,12 @@ class _Contest:
         return np.asarray(total / np.maximum(known.sum(axis=1), 1))
 
 
+@lru_cache(maxsize=64)
+def _loaded(member: bytes) -> FittedForecaster:
+    """A stored member; those asked lately are at hand, and no more: a fleet's would double what its models take."""
+    return loads(member)
+
+
 def _attempt(method: Forecaster, series: TimeSeries, horizon: int) -> FittedForecaster | None:
     """The method fitted, or None if it cannot be: it is left out."""
     try:
@@ -212,21 +259,29 @@ def _attempt(method: Forecaster, series: TimeSeries, horizon: int) -> FittedFore
         return None
 
 
-def _weights(losses: Mapping[str, float]) -> dict[str, float]:
-    """Shares of the mean, by the losses relative to the last value's, which are the last value's alone if none won."""
-    best = min(losses.values())
-    if best > 1 - _WORTHWHILE:
-        return {"naive": 1.0}
-    kept = {name: loss for name, loss in losses.items() if name != "naive" and loss <= min(1.0, _TOO_WEAK * best)}
-    raw = {
-        name: (best / max(loss, 1e-9)) ** _SHARPNESS if best > 0 else float(loss == best) for name, loss in kept.items()
-    }
-    total = sum(raw.values())
-    return {name: share / total for name, share in raw.items()}
+def _used(losses: Mapping[str, FloatArray]) -> tuple[str, ...]:
+    """The methods in the mean, by their losses relative to the last value's: the last value if none beats it."""
+    return tuple(losses) if any(loss.mean() <= 1 - _WORTHWHILE for loss in losses.values()) else ("naive",)
+
+
+def _weights(names: tuple[str, ...], losses: Mapping[str, FloatArray], horizons: int) -> FloatArray:
+    """Shares of the mean for values and peaks at each horizon; shape (names, 2, horizons)."""
+    if len(names) == 1:
+        return np.ones((1, 2, horizons))
+    loss = np.stack([losses[name] for name in names])
+    prior = np.array([_PRIOR[name] for name in names])[:, None, None]
+    raw = prior * (loss.min(axis=0) / loss) ** _SHARPNESS
+    return np.asarray(raw / raw.sum(axis=0))
 
 
 def _log_mean(quantiles: Sequence[FloatArray], weights: FloatArray, floor: float) -> FloatArray:
-    """Weighted mean of logarithms, of those that are known; NaN where none is."""
+    """Weighted mean of logarithms, of those that are known; NaN where none is.
+
+    Args:
+        quantiles: One of shape (N, L, H) for each member.
+        weights: Shape (members, H).
+        floor: Added before logarithms are taken.
+    """
     total = np.zeros(quantiles[0].shape)
     share = np.zeros(quantiles[0].shape)
     for quantile, weight in zip(quantiles, weights, strict=True):
@@ -238,16 +293,19 @@ def _log_mean(quantiles: Sequence[FloatArray], weights: FloatArray, floor: float
     return np.asarray(np.minimum(np.maximum(np.exp(np.minimum(out, 709.0)) - floor, 0.0), np.finfo(np.float64).max / 2))
 
 
-def _explained(weights: Mapping[str, float], losses: Mapping[str, float], days: float) -> str:
+def _explained(weights: Mapping[str, float], losses: Mapping[str, FloatArray], days: float) -> str:
     def gain(name: str) -> str:
-        percent = round(100 * (1 - losses[name]))
+        percent = round(100 * (1 - overall[name]))
         return f"{name} {percent} % less" if percent >= 0 else f"{name} {-percent} % more"
 
-    judged = ", ".join(gain(name) for name in sorted(losses, key=lambda name: losses[name]) if name != "naive")
+    overall = {name: float(loss.mean()) for name, loss in losses.items()}
+    judged = ", ".join(gain(name) for name in sorted(overall, key=lambda name: overall[name]))
     over = f"over the last {days:.1f} days"
-    if "naive" in weights:
+    if tuple(weights) == ("naive",):
         found = f"against the last value's loss {over}: {judged}" if judged else "the history is too short for more"
         return f"unpredictable: serving observed load with headroom ({found})"
     shares = sorted(weights.items(), key=lambda item: -item[1])
     parts = " and ".join(f"{round(100 * share)} % {name}" for name, share in shares)
+    if not judged:
+        return f"{parts}, as on the first days of other series: the history is too short to compare them"
     return f"{parts}, by their losses {over} against the last value's: {judged}"

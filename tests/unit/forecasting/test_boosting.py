@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forecasting.boosting import LEVELS, Growth, anchors, fit_quantiles, sample
+from forecasting.boosting import LEVELS, Features, Growth, anchors, fit_quantiles, sample
 from forecasting.errors import FitFailed
 from forecasting.features.scalefree import Past, Scale
 from forecasting.series import TimeSeries
@@ -40,7 +40,8 @@ def test_trees_explain_what_the_start_leaves_over() -> None:
     x = np.linspace(0, 1, 2000, dtype=np.float32)[:, None]
     y = np.where(x[:, 0] > 0.5, 2.0, 1.0)
     start = np.full((2000, len(LEVELS)), 1.5)
-    for ensemble in fit_quantiles(x, y, np.ones(2000), growth=GROWTH, start=start):
+    features = Features(x, min_rows=GROWTH.min_rows)
+    for ensemble in features.fit_quantiles(y, np.ones(2000), growth=GROWTH, start=start):
         # of 63 bins, one on each side of the step may be cut through
         assert (np.abs(ensemble.predict(x) - (y - 1.5)) < 0.01).mean() > 1 - 2 / 63
 

@@ -42,7 +42,8 @@ def scheduled() -> FittedAuto:
 def test_a_schedule_is_learned_and_the_reason_given(scheduled: FittedAuto) -> None:
     assert not scheduled.unpredictable
     assert set(scheduled.names) <= {"boosted", "seasonal-profile"}
-    assert scheduled.weights.sum() == pytest.approx(1)
+    assert scheduled.weights.shape == (len(scheduled.names), 2, len(scheduled.horizons))
+    np.testing.assert_allclose(scheduled.weights.sum(axis=0), 1)
     assert f"% {scheduled.names[0]}" in scheduled.explanation
     assert ", by their losses over the last 1.6 days against the last value's: " in scheduled.explanation
 
@@ -65,6 +66,17 @@ def test_a_few_minutes_of_history_are_the_ladders_first_rung() -> None:
     with pytest.raises(InsufficientHistory) as caught:
         Auto().fit(schedule(8).first(12), horizon=3, levels=LEVELS)
     assert str(caught.value) == "auto needs 30 known samples of history, this series has 12"
+
+
+def test_the_first_days_are_forecast_as_served_other_series_best() -> None:
+    fitted = Auto().fit(schedule(1.1), horizon=6, levels=LEVELS)
+    assert fitted.names == ("boosted", "seasonal-profile", "naive")
+    np.testing.assert_allclose(fitted.weights[:, 0, 0], [0.7, 0.15, 0.15])
+    assert not fitted.unpredictable
+    assert fitted.explanation == (
+        "70 % boosted and 15 % seasonal-profile and 15 % naive, as on the first days of other series: "
+        "the history is too short to compare them"
+    )
 
 
 def test_the_choice_knows_nothing_of_the_future() -> None:
