@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # What the scripts share. DRY_RUN=1 shows the commands instead of running them.
 
+export LC_ALL=C # printf reads 117.4 with a point
+
 say() { printf '\n== %s\n' "$*" >&2; }
 
 run() {

@@ -36,9 +36,9 @@ fi
 echo "A day takes ten minutes. A pod carries 50 requests a second and takes a minute to start."
 printf '%8s %8s %9s %8s   %-12s %-12s\n' time load forecast served "ahead" "plain"
 for ((round = 0; round < rounds; round++)); do
+  ((round == 0)) || sleep 15
   load=$(value 'max(foresail_observed_value%7Bscaled_object%3D%22ahead%22%7D)')
   forecast=$(value 'max(foresail_forecast_value%7Bscaled_object%3D%22ahead%22%7D)')
   served=$(value 'max(foresail_served_value%7Bscaled_object%3D%22ahead%22%7D)')
   printf '%8s %8s %9s %8s   %-12s %-12s\n' "$(date +%H:%M:%S)" "$load" "$forecast" "$served" "$(pods ahead)" "$(pods plain)"
-  sleep 15
 done

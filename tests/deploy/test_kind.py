@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import subprocess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -14,6 +14,9 @@ import yaml
 from scaler.trigger import parse_trigger
 from tests.support import manifests
 from tests.support.manifests import DEPLOY, documents
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KIND = DEPLOY / "kind"
 PROGRAMS = {"docker", "kind", "kubectl", "helm"}
@@ -46,6 +49,28 @@ def test_a_dry_run_goes_through_and_needs_nothing_else(script: str) -> None:
         for option in ("--config", "--file", "--filename", "--values"):
             if option in command:
                 assert (KIND / command[command.index(option) + 1]).exists(), command
+
+
+def test_the_demo_shows_what_prometheus_and_the_deployments_tell(tmp_path: Path) -> None:
+    # a kubectl that answers as the cluster would: a value, none, and a deployment of which no pod is ready
+    answers = tmp_path / "kubectl"
+    answers.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        """*observed_value*) echo '{"data":{"result":[{"metric":{},"value":[1795332141.28,"117.4"]}]}}' ;;\n"""
+        """*forecast_value*) echo '{"data":{"result":[{"metric":{},"value":[1795332141,"6.066e+02"]}]}}' ;;\n"""
+        """*served_value*) echo '{"status":"success","data":{"resultType":"vector","result":[]}}' ;;\n"""
+        "*'deployment ahead'*) printf '12 of 13' ;;\n"
+        "*'deployment plain'*) printf ' of 3' ;;\n"
+        "esac\n"
+    )
+    answers.chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "ROUNDS": "1"}
+    done = subprocess.run([str(KIND / "demo.sh")], capture_output=True, text=True, check=False, env=environ, timeout=30)
+    assert done.returncode == 0, done.stderr
+    *_, heading, row = done.stdout.splitlines()
+    assert heading.split() == ["time", "load", "forecast", "served", "ahead", "plain"]
+    assert row.split()[1:] == ["117", "607", "?", "12", "of", "13", "0", "of", "3"]
 
 
 def test_up_builds_loads_and_installs_in_this_order() -> None:
