@@ -13,7 +13,12 @@ from tests.support.manifests import ROOT
 
 PAGES = sorted(
     path.relative_to(ROOT)
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests" / "data").rglob("*.md")]
+    for path in [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "tests" / "data").rglob("*.md"),
+        *(ROOT / "deploy").rglob("*.md"),
+    ]
 )
 COMMANDS = set(re.findall(r"^  (\w+)  ", main_parser().format_help().partition("commands:")[2], flags=re.MULTILINE))
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
