@@ -28,7 +28,7 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
     def make(allow: str, **settings: str) -> Server:
         directory = tmp_path / f"server-{len(servers)}"
-        directory.mkdir()
+        directory.mkdir(exist_ok=True)
         server = Server(directory, f"http://{allow}", **settings)
         servers.append(server)
         return server

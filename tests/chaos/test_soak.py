@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -164,16 +165,17 @@ class Holding:
 
 @contextlib.asynccontextmanager
 async def _polling(invariants: Invariants, workloads: list[Workload], pollers: int) -> AsyncIterator[None]:
-    """Polls all workloads in turn while the block runs, and asks for one explanation in ten polls."""
+    """Polls all workloads in turn while the block runs, and asks for an explanation after every seventh poll."""
     stop = False
+    turn = itertools.count()
 
     async def poll(part: list[Workload]) -> None:
         while True:
-            for number, one in enumerate(part):
+            for one in part:
                 if stop:
                     return
                 known = await invariants.poll(one)
-                if known and number % 10 == 0:
+                if known and next(turn) % 7 == 0:
                     await asyncio.to_thread(invariants.explain, one)
                 await asyncio.sleep(PACE)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import resource
+import shutil
 import sqlite3
-from contextlib import closing
+import subprocess
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,7 +21,8 @@ from scaler.trigger import parse_trigger
 from tests.support.server import Server, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 METADATA = {
     "query": "vector(42)",
@@ -135,3 +138,59 @@ def _overwrite(server: Server) -> None:
     with server.store.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xa5" * (size - 4096))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB where the first server keeps its data; mounting takes root."""
+    directory = tmp_path / "server-0" / "data"
+    (tmp_path / "disk").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "foresail-test", tmp_path / "disk"], check=True)
+    try:
+        directory.parent.mkdir()
+        directory.symlink_to(tmp_path / "disk")
+        yield tmp_path / "disk"
+    finally:
+        subprocess.run(["umount", "--lazy", tmp_path / "disk"], check=True)
+
+
+def _fill(disk: Path) -> Path:
+    """Takes all that is left."""
+    junk = disk / "junk"
+    with junk.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    assert shutil.disk_usage(disk).free < 4096
+    return junk
+
+
+@pytest.mark.chaos
+async def test_a_full_disk_is_waited_out(small_disk: Path, prometheus: Any, make_server: Callable[..., Server]) -> None:
+    junk = _fill(small_disk)
+    server = make_server(prometheus.url.removeprefix("http://"))
+    await server.start()
+    async with KedaClient(server.grpc) as keda:
+        disk = Disk(server, keda, prometheus)
+
+        # 1. at the start: in memory, then into the file
+        await disk.answers()
+        assert "store.in_memory" in {line["event"] for line in server.lines()}
+        junk.unlink()
+
+        async def opened() -> bool:
+            await disk.answers()
+            return "store.opened" in {line["event"] for line in server.lines()}
+
+        await until(opened, lambda: "the file is never opened")
+        await disk.heals()
+
+        # 2. while it runs
+        _, before = disk.kept()
+        junk = _fill(small_disk)
+        await disk.fails()
+        assert any("its disk is full" in line.get("error", "") for line in server.lines())
+        junk.unlink()
+        await disk.heals()
+        _, after = disk.kept()
+        assert len(after) > len(before)
+        assert "foresail_engine_restarts_total 0.0" in server.get("/metrics")
