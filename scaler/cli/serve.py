@@ -94,7 +94,7 @@ async def _serve(settings: Settings) -> None:
     desk = TriggerDesk(settings=settings, tell=link.tell, engine_answering=lambda: link.answering)
     board = Board(entries=desk.entries, ready=state.ready, clock=time.time)
     metrics = EdgeMetrics(registry, version=__version__, triggers=board.triggers)
-    page = MetricsPage(registry, metrics, engine_metrics=lambda: link.ask("metrics", within=_ENGINE_METRICS_WITHIN))
+    page = MetricsPage(metrics, engine_metrics=lambda: link.ask("metrics", within=_ENGINE_METRICS_WITHIN))
     certificates = certificates_of(settings, clock=time.time)
     if certificates is not None:
         metrics.follow_certificate(lambda: certificates.current().not_after)

@@ -11,47 +11,16 @@ from prometheus_client import ProcessCollector, generate_latest
 from scaler.errors import EngineLost
 from scaler.telemetry import metrics
 from scaler.telemetry.call_meters import CallMeters
+from scaler.telemetry.trigger_page import trigger_page
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterable
 
     from prometheus_client import CollectorRegistry
-    from prometheus_client.core import GaugeMetricFamily
 
-__all__ = ["EdgeMetrics", "MetricsPage", "TriggerReading"]
+    from scaler.telemetry.trigger_page import TriggerReading
 
-
-class TriggerReading(Protocol):
-    """What is exported of one trigger; None where it is not known."""
-
-    @property
-    def namespace(self) -> str: ...  # noqa: D102  # the ScaledObject's
-    @property
-    def name(self) -> str: ...  # noqa: D102  # the ScaledObject's
-    @property
-    def trigger(self) -> str: ...  # noqa: D102  # digest of the metadata
-    @property
-    def metric(self) -> str: ...  # noqa: D102
-    @property
-    def served(self) -> float | None: ...  # noqa: D102
-    @property
-    def active(self) -> bool | None: ...  # noqa: D102
-    @property
-    def observed(self) -> float | None: ...  # noqa: D102
-    @property
-    def observed_age(self) -> float | None: ...  # noqa: D102  # seconds
-    @property
-    def bands(self) -> Mapping[str, float]: ...  # noqa: D102  # level -> forecast peak
-    @property
-    def forecast_age(self) -> float | None: ...  # noqa: D102  # seconds
-    @property
-    def trusted(self) -> bool | None: ...  # noqa: D102
-    @property
-    def gain(self) -> float | None: ...  # noqa: D102  # of the gate
-    @property
-    def coverage(self) -> float | None: ...  # noqa: D102
-    @property
-    def lead_time(self) -> float | None: ...  # noqa: D102  # seconds
+__all__ = ["EdgeMetrics", "MetricsPage"]
 
 
 class _StatusCode(Protocol):
@@ -79,7 +48,7 @@ class EdgeMetrics:
         self._restarts = metrics.ENGINE_RESTARTS.counter(registry)
         self._engine_up = metrics.ENGINE_UP.gauge(registry)
         metrics.BUILD_INFO.gauge(registry).labels(version, platform.python_version()).set(1)
-        registry.register(_TriggerCollector(triggers))
+        self._triggers = triggers
         ProcessCollector(registry=registry)
 
     def follow_certificate(self, not_after: Callable[[], float]) -> None:
@@ -102,6 +71,10 @@ class EdgeMetrics:
         """The engine process was lost."""
         self._restarts.inc()
 
+    def page(self) -> bytes:
+        """The edge's part of /metrics; may be asked for from any thread."""
+        return generate_latest(self._registry) + trigger_page(self._triggers())
+
     def engine_told(self, *, up: bool) -> None:
         """Whether the engine gave its part of a page."""
         self._engine_up.set(up)
@@ -112,7 +85,6 @@ class MetricsPage:
 
     def __init__(
         self,
-        registry: CollectorRegistry,
         edge: EdgeMetrics,
         *,
         engine_metrics: Callable[[], Awaitable[bytes]],
@@ -121,12 +93,10 @@ class MetricsPage:
         """Puts the page together.
 
         Args:
-            registry: The edge's.
-            edge: Is told whether the engine answered.
+            edge: Gives its part, and is told whether the engine answered.
             engine_metrics: The engine's part; may raise EngineLost.
             within: Seconds that the engine has.
         """
-        self._registry = registry
         self._edge = edge
         self._engine_metrics = engine_metrics
         self._within = within
@@ -139,56 +109,5 @@ class MetricsPage:
         except (EngineLost, TimeoutError):
             engine = b""
         self._edge.engine_told(up=bool(engine))
-        # a fleet's page takes a second of computing; calls go on meanwhile
-        return await asyncio.to_thread(generate_latest, self._registry) + engine
-
-
-class _TriggerCollector:
-    def __init__(self, triggers: Callable[[], Iterable[TriggerReading]]) -> None:
-        self._triggers = triggers
-
-    def describe(self) -> Iterator[GaugeMetricFamily]:
-        """The names, so that the registry refuses a second collector of them without asking for values."""
-        for metric in (*_OF_TRIGGERS, metrics.TRIGGERS):
-            yield metric.family()
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """One family a metric, one sample a trigger and known value."""
-        families = {metric: metric.family() for metric in _OF_TRIGGERS}
-        count = 0
-        for reading in self._triggers():
-            count += 1
-            labels = [reading.namespace, reading.name, reading.trigger, reading.metric]
-            for metric, value in (
-                (metrics.SERVED, reading.served),
-                (metrics.OBSERVED, reading.observed),
-                (metrics.OBSERVED_AGE, reading.observed_age),
-                (metrics.FORECAST_AGE, reading.forecast_age),
-                (metrics.GATE_TRUSTED, reading.trusted),
-                (metrics.GATE_GAIN, reading.gain),
-                (metrics.GATE_COVERAGE, reading.coverage),
-                (metrics.LEAD_TIME, reading.lead_time),
-                (metrics.ACTIVE, reading.active),
-            ):
-                if value is not None:
-                    families[metric].add_metric(labels, value)
-            for level, peak in reading.bands.items():
-                families[metrics.FORECAST].add_metric([*labels, level], peak)
-        yield from families.values()
-        total = metrics.TRIGGERS.family()
-        total.add_metric([], count)
-        yield total
-
-
-_OF_TRIGGERS = (
-    metrics.SERVED,
-    metrics.OBSERVED,
-    metrics.OBSERVED_AGE,
-    metrics.FORECAST,
-    metrics.FORECAST_AGE,
-    metrics.GATE_TRUSTED,
-    metrics.GATE_GAIN,
-    metrics.GATE_COVERAGE,
-    metrics.LEAD_TIME,
-    metrics.ACTIVE,
-)
+        # a fleet's page takes half a second of computing; calls go on meanwhile
+        return await asyncio.to_thread(self._edge.page) + engine

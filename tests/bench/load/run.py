@@ -41,6 +41,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--settle", type=float, default=0.0, help="seconds of refreshing that are watched (default: 0)")
     parser.add_argument("--no-fits", action="store_true", help="models are used as they are, never refitted")
     parser.add_argument("--data", type=Path, help="a store filled before; made there if it is not")
+    parser.add_argument("--no-restart", action="store_true", help="leaves out the warm start")
     parser.add_argument("--json", action="store_true", help="figures for programs")
     return parser.parse_args(argv)
 
@@ -63,17 +64,29 @@ async def measure(arguments: argparse.Namespace, directory: Path) -> Report:
                 **{f"{name} without triggers, MiB": value for name, value in stages.held(server).items()},
             }
             report.cold = await stages.start(server, fleet)
-            report.compared = await stages.compare(
-                server, bare, fleet, seconds=arguments.seconds, rounds=arguments.rounds, rate=arguments.rate
-            )
+            _say(report.cold)
+            if arguments.rounds:
+                report.compared = await stages.compare(
+                    server, bare, fleet, seconds=arguments.seconds, rounds=arguments.rounds, rate=arguments.rate
+                )
+                _say(report.compared)
             sizes = [int(size) for size in arguments.curve.split(",") if size]
             report.curve = await stages.curve(server, fleet, sizes, seconds=arguments.curve_seconds)
+            _say(report.curve)
             if arguments.settle:
                 report.refreshing = await stages.refreshing(server, seconds=arguments.settle)
+                _say(report.refreshing)
             report.memory = stages.held(server)
-        async with serve() as server:
-            report.warm = await stages.start(server, fleet)
+            _say(report.memory)
+        if not arguments.no_restart:
+            async with serve() as server:
+                report.warm = await stages.start(server, fleet)
     return report
+
+
+def _say(found: object) -> None:
+    """What was found so far, for whoever watches."""
+    print(found, file=sys.stderr, flush=True)
 
 
 def main(argv: list[str] | None = None) -> int:

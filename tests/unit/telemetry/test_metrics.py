@@ -76,7 +76,7 @@ class Parts:
         async def engine_metrics() -> bytes:
             return self.engine.page()
 
-        return await MetricsPage(self.registry, self.edge, engine_metrics=engine_metrics).render()
+        return await MetricsPage(self.edge, engine_metrics=engine_metrics).render()
 
 
 async def _exercised() -> bytes:
@@ -185,7 +185,7 @@ async def test_an_engine_that_is_lost_or_slow_leaves_the_edge_s_page() -> None:
         raise AssertionError
 
     for engine_metrics in (lost, slow):
-        page = await MetricsPage(parts.registry, parts.edge, engine_metrics=engine_metrics, within=0.01).render()
+        page = await MetricsPage(parts.edge, engine_metrics=engine_metrics, within=0.01).render()
         assert value(page, "foresail_engine_up") == 0.0
         assert value(page, "foresail_served_value", **_labels()) == 120.0
     assert value(await parts.page(), "foresail_engine_up") == 1.0
