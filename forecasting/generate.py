@@ -163,11 +163,15 @@ def _crowds(random: np.random.Generator, n: int, step: int) -> FloatArray:
     factor = np.ones(n)
     if not _chance(random, 0.5):
         return factor
-    a_day = math.exp(random.uniform(math.log(0.1), math.log(12)))
+    # rare ones that dwarf the rest: seen once, nothing tells them from a daily job but that they do not come again
+    sharp = _chance(random, 0.5)
+    a_day = math.exp(random.uniform(math.log(0.2), math.log(2.0 if sharp else 12.0)))
     for _ in range(int(random.poisson(a_day * n * step / _DAY))):
         begin = int(random.integers(0, n))
-        height = min(30.0, random.uniform(0.2, 1.0) * (1 + random.pareto(2.0)))
-        decay = math.exp(random.uniform(math.log(120), math.log(7200))) / step
+        height = min(
+            200.0, random.lognormal(2.0, 1.2) if sharp else random.uniform(0.2, 1.0) * (1 + random.pareto(2.0))
+        )
+        decay = math.exp(random.uniform(math.log(60), math.log(3600.0 if sharp else 7200.0))) / step
         rise = max(1, round(random.choice([30.0, 120.0, 600.0]) / step))
         length = min(n - begin, rise + int(6 * decay) + 1)
         since = np.arange(length, dtype=np.float64)

@@ -19,8 +19,8 @@ from forecasting.boosting import KINDS, anchors
 from forecasting.calibration import GRID, conformal_quantiles, future, level_weights, running_maximum
 from forecasting.errors import InsufficientHistory, InvalidSeries
 from forecasting.features.scalefree import FLOOR, Scale
-from forecasting.features.sequence import Rows, in_units, inputs, reach
-from forecasting.forecast import checked_levels, rearranged
+from forecasting.features.sequence import Rows, Stack, in_units, inputs, reach
+from forecasting.forecast import Forecast, checked_levels, rearranged
 from forecasting.network import KNOTS, NETWORKS
 from forecasting.pretrained import PRETRAINED
 from forecasting.quantiles import at_depth, between, coherent, depth, depths_of, filled
@@ -31,10 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from forecasting.features.sequence import Pasts
-    from forecasting.forecast import Forecast
     from forecasting.windows import IntArray
 
-__all__ = ["FittedLstm", "Lstm"]
+__all__ = ["FittedLstm", "Lstm", "predict_all"]
 
 _DEPTHS = depth(KNOTS)
 _CALIBRATION_ORIGINS = 1500
@@ -98,36 +97,88 @@ class FittedLstm:
         rows = Rows.of(series, origins, self.unit)
         for first in range(0, len(origins) if len(series) else 0, _CHUNK):
             some = slice(first, first + _CHUNK)
-            values[some], peak[some] = self._quantiles(rows.at(some), horizon, levels)
+            values[some], peak[some] = _quantiles([self], rows.at(some), horizon, levels)
         return ForecastBatch(series.start + series.step * origins, series.step, levels, values, peak)
 
-    def _quantiles(self, pasts: Pasts, horizon: int, levels: tuple[float, ...]) -> tuple[FloatArray, FloatArray]:
-        """Quantiles of values and peaks; each (N, levels, horizon), NaN where nothing is known."""
-        furthest = min(horizon, max(1, 86400 // self.step))
-        asked = [h for h in self.horizons if h < furthest] + [furthest]
-        found = inputs(pasts, asked)
-        knots = NETWORKS.known(self.weights).predict(found) * found.spread[:, :, None]
+    def depths_at(self, asked: Sequence[int], levels: Sequence[float]) -> FloatArray:
+        """Calibrated depths at some horizons; shape (KINDS, asked, levels)."""
         weights = level_weights(levels)
-        steps = np.log(np.arange(1, horizon + 1, dtype=np.float64))
-        out = []
-        for i in range(len(KINDS)):
-            calibrated = np.stack([between(row, self.horizons, asked) for row in weights @ self.depths[i]])
-            at = np.stack([
-                at_depth(knots[:, i * len(asked) + a], _DEPTHS, calibrated[:, a]) for a in range(len(asked))
-            ])  # fmt: skip
-            out.append(filled(at, np.log(asked), steps))
-        ratios = np.stack(coherent(*out))
-        return self._as_loads(ratios, found.level)
+        return np.stack([
+            np.stack([between(row, self.horizons, asked) for row in weights @ depths], axis=1) for depths in self.depths
+        ])  # fmt: skip
 
-    def _as_loads(self, ratios: FloatArray, level: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Log-ratios to the level as loads: none negative, none further above the highest seen than crowds go."""
-        with np.errstate(over="ignore", under="ignore"):
-            limit = np.maximum(_BEYOND * self.ceiling, 4.0 * (np.exp(level) - FLOOR))[None, :, None, None]
-            load = np.exp(np.minimum(ratios + level[None, :, None, None], 700.0)) - FLOOR
-            load = np.clip(load, 0.0, limit) * self.unit
-        known = ~np.isnan(level)
-        load[:, known] = np.stack(rearranged(*np.minimum(load[:, known], np.finfo(np.float64).max / 2)))
-        return load[0], load[1]
+
+def predict_all(
+    fitted: Sequence[FittedLstm], contexts: Sequence[TimeSeries], *, horizon: int, levels: Sequence[float]
+) -> list[Forecast | None]:
+    """Forecasts of many series in one pass: the numbers that `predict` gives each, at a fraction of the cost.
+
+    Args:
+        fitted: To series of one step, with one network, for one horizon.
+        contexts: The recent past of each.
+        horizon: Steps to forecast.
+        levels: Quantile levels.
+
+    Returns:
+        None where a context's last 15 minutes are unknown.
+
+    Raises:
+        InvalidSeries: A context's step is not the fitted one, or these forecasters have not all that in common.
+    """
+    levels = checked_levels(levels)
+    if len({(one.step, one.weights, one.horizons) for one in fitted}) > 1:
+        raise InvalidSeries("forecasters of one batch must be fitted on one step, with one network, for one horizon")
+    for one, context in zip(fitted, contexts, strict=True):
+        if context.step != one.step:
+            raise InvalidSeries(
+                f"the context's step is {context.step} s, but the forecaster was fitted on a step of {one.step} s"
+            )
+    out: list[Forecast | None] = []
+    for first in range(0, len(fitted), _CHUNK):
+        some, seen = fitted[first : first + _CHUNK], contexts[first : first + _CHUNK]
+        values, peak = _quantiles(some, Stack(seen, [one.unit for one in some]), horizon, levels)
+        for row, context in enumerate(seen):
+            known = len(context) > 0 and not np.isnan(values[row, 0, 0])
+            out.append(Forecast(context.end, context.step, levels, values[row], peak[row]) if known else None)
+    return out
+
+
+def _quantiles(
+    fitted: Sequence[FittedLstm], pasts: Pasts, horizon: int, levels: tuple[float, ...]
+) -> tuple[FloatArray, FloatArray]:
+    """Quantiles of values and peaks; each (N, levels, horizon), NaN where nothing is known.
+
+    Args:
+        fitted: One for each origin, or one for all.
+        pasts: N origins.
+        horizon: Steps.
+        levels: Quantile levels.
+    """
+    furthest = min(horizon, max(1, 86400 // pasts.step))
+    asked = [h for h in fitted[0].horizons if h < furthest] + [furthest]
+    found = inputs(pasts, asked)
+    knots = NETWORKS.known(fitted[0].weights).predict(found) * found.spread[:, :, None]
+    wanted = np.stack([one.depths_at(asked, levels) for one in fitted])
+    steps = np.log(np.arange(1, horizon + 1, dtype=np.float64))
+    out = []
+    for i in range(len(KINDS)):
+        at = [at_depth(knots[:, i * len(asked) + a], _DEPTHS, wanted[:, i, a]) for a in range(len(asked))]
+        out.append(filled(np.stack(at), np.log(asked), steps))
+    ceiling, unit = (np.array([getattr(one, name) for one in fitted]) for name in ("ceiling", "unit"))
+    return _as_loads(np.stack(coherent(*out)), found.level, ceiling, unit)
+
+
+def _as_loads(
+    ratios: FloatArray, level: FloatArray, ceiling: FloatArray, unit: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Log-ratios to the level as loads: none negative, none further above the highest seen than crowds go."""
+    with np.errstate(over="ignore", under="ignore"):
+        limit = np.maximum(_BEYOND * ceiling, 4.0 * (np.exp(level) - FLOOR))[None, :, None, None]
+        load = np.exp(np.minimum(ratios + level[None, :, None, None], 700.0)) - FLOOR
+        load = np.clip(load, 0.0, limit) * unit[None, :, None, None]
+    known = ~np.isnan(level)
+    load[:, known] = np.stack(rearranged(*np.minimum(load[:, known], np.finfo(np.float64).max / 2)))
+    return load[0], load[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

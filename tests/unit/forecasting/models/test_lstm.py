@@ -8,18 +8,17 @@ import numpy as np
 import pytest
 
 from forecasting.conformance import check_forecaster
-from forecasting.errors import InsufficientHistory, InvalidParameter
+from forecasting.errors import InsufficientHistory, InvalidParameter, InvalidSeries
 from forecasting.evaluation import pinball_loss
-from forecasting.models.lstm import Lstm
+from forecasting.models.lstm import Lstm, predict_all
 from forecasting.models.naive import Naive
 from forecasting.network import NETWORKS
 from forecasting.registry import default_registry
+from forecasting.series import TimeSeries
 from tests.support.networks import daily_load, random_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from forecasting.series import TimeSeries
 
 
 def test_it_conforms() -> None:
@@ -80,6 +79,27 @@ def test_the_registry_has_it() -> None:
     assert default_registry().create("lstm", {"weights": "pretrained"}) == Lstm()
 
 
+def test_many_series_in_one_pass_get_what_each_gets_alone() -> None:
+    contexts = [daily_load(10.0**n, n, days=1 + n) for n in range(3)]
+    fitted = [Lstm().fit(context, horizon=12, levels=(0.9,)) for context in contexts]
+    blind = TimeSeries(contexts[0].start, 300, np.where(np.arange(288) > 270, np.nan, contexts[0].values))
+    together = predict_all([*fitted, fitted[0]], [*contexts, blind], horizon=12, levels=(0.5, 0.9))
+    assert together[3] is None
+    for one, context, forecast in zip(fitted, contexts, together[:3], strict=True):
+        assert forecast == one.predict(context, horizon=12, levels=(0.5, 0.9))
+
+
+def test_series_that_have_not_all_in_common_are_no_batch() -> None:
+    one, other = daily_load(1.0, 1), daily_load(1.0, 1, step=600)
+    fitted = [Lstm().fit(series, horizon=6, levels=(0.9,)) for series in (one, other)]
+    with pytest.raises(InvalidSeries, match="one step, with one network, for one horizon"):
+        predict_all(fitted, [one, other], horizon=6, levels=(0.9,))
+    with pytest.raises(
+        InvalidSeries, match="the context's step is 600 s, but the forecaster was fitted on a step of 300 s"
+    ):
+        predict_all(fitted[:1], [other], horizon=6, levels=(0.9,))
+
+
 def test_torch_is_neither_needed_nor_loaded() -> None:
     script = """
 import sys
@@ -92,6 +112,7 @@ class Refusing:
 sys.meta_path.insert(0, Refusing())
 import numpy as np
 from forecasting.registry import default_registry
+from forecasting.series import TimeSeries
 from forecasting.series import TimeSeries
 
 values = 5 + np.sin(np.arange(600) / 40)
