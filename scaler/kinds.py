@@ -26,6 +26,7 @@ __all__ = [
     "choices",
     "duration",
     "integer",
+    "listed",
     "matching",
     "number",
     "pairs",
@@ -115,8 +116,8 @@ def show_duration(seconds: float) -> str:
     return parts + f"{show_number(rest)}s" if rest or not parts else parts
 
 
-def _listed(items: Iterable[str], last: str) -> str:
-    """`a, b or c`."""
+def listed(items: Iterable[str], last: str) -> str:
+    """`a, b or c`, with this word before the last."""
     *head, tail = items
     return f"{', '.join(head)} {last} {tail}" if head else tail
 
@@ -203,7 +204,7 @@ def duration(*, minimum: float = 0.0, maximum: float | None = None, bare: float 
 
 def choice(*options: str) -> Kind[str]:
     """One of a few words."""
-    says = _listed(options, "or")
+    says = listed(options, "or")
 
     def parse(value: str) -> str:
         if value in options:
@@ -219,7 +220,7 @@ def _strings(value: object) -> Sequence[str] | None:
 
 def choices(*options: str) -> Kind[tuple[str, ...]]:
     """Some of a few words, separated by commas; each counts once, in the order given."""
-    supported = _listed(options, "and")
+    supported = listed(options, "and")
     says = f"a list of {supported}, separated by commas"
 
     def collect(items: Iterable[str]) -> tuple[str, ...]:

@@ -115,6 +115,8 @@ def _forecast(one: Explanation) -> Iterator[tuple[str, str]]:
         yield "forecast", "none"
         return
     yield from _peak(part)
+    if part.choice:
+        yield "quantile", part.choice
     yield "forecast", f"by {part.model}, fitted {duration(part.model_age)} ago"
     if part.explanation:
         yield "forecast", part.explanation

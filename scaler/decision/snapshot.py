@@ -20,7 +20,9 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         origin: Time of the last sample that the forecast used, epoch seconds.
         step: Seconds between horizons.
         forecaster: Name of the method that made it.
-        quantile: The level that `peak` is for.
+        quantile: The level that `peak` is promised for,
+        level: and the one that it was read at to keep that promise, corrected by what came of the forecasts before.
+        choice: Why that quantile, in words, if it was chosen for a shortfall allowed; "" if it was given.
         peak: peak[h - 1] is the quantile of the maximum load over the first h steps after origin.
         bands: For people and metrics: quantile level -> peak over the lead time at the time of making.
         fitted_at: When the model's parameters were estimated, epoch seconds.
@@ -46,6 +48,8 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     verdict: str = ""
     gain: float | None = None
     coverage: float | None = None
+    level: float | None = None
+    choice: str = ""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):

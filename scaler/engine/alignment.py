@@ -8,8 +8,10 @@ for it the grid is finer, a power of two of steps, at most an eighth of its age.
 
 from __future__ import annotations
 
-__all__ = ["longest_period", "train_end"]
+__all__ = ["lives_tested", "longest_period", "train_end"]
 
+_LOOKED_BACK = 43200  # seconds
+_MOST_LIVES = 4
 _PART = 8  # of a young series' age, the period between two of its fits
 
 
@@ -23,6 +25,11 @@ def longest_period(*, refit_every: float, window: int, step: int) -> int:
         step: Seconds.
     """
     return max(1, min(int(refit_every) // step, window))
+
+
+def lives_tested(*, longest: int, step: int) -> int:
+    """How many fits before the one in use are looked back on, to learn how forecasts must be read: of half a day."""
+    return min(_MOST_LIVES, -(-_LOOKED_BACK // (longest * step)))
 
 
 def train_end(*, begin: int, end: int, step: int, window: int, longest: int, phase: float) -> int:

@@ -107,4 +107,5 @@ async def running_engine(
         await asyncio.gather(*tasks, return_exceptions=True)
         await fits.close()
         await engine.decisions.settle()
+        engine.keep()
         await persistence.close(now=clock())

@@ -16,7 +16,7 @@ import msgspec
 from scaler.decision import Snapshot
 from scaler.engine.admission import bound, counted, ledger_of
 from scaler.engine.agenda import agenda_of
-from scaler.engine.alignment import longest_period
+from scaler.engine.alignment import lives_tested, longest_period
 from scaler.engine.decisions import DecisionLog
 from scaler.engine.gating import Gating, is_gate_record
 from scaler.engine.history import History
@@ -156,10 +156,10 @@ class Engine:
             self._start(("step" if reaches_back else "fit", series.id))
 
     def _capacity(self, config: TriggerConfig) -> int:
-        """Samples to hold: a window before the last fit, and what has come since."""
+        """Samples to hold: a window before the earliest fit that is looked back on, and what has come since."""
         window = int(config.history_window // config.step)
-        since = longest_period(refit_every=self._settings.refit_every, window=window, step=config.step)
-        return window + 1 + since
+        longest = longest_period(refit_every=self._settings.refit_every, window=window, step=config.step)
+        return window + 1 + longest * (1 + lives_tested(longest=longest, step=config.step))
 
     def _warm(self, series: SeriesState, trigger_id: str) -> None:
         """Until the source answers, and the models that are recalled, all is as the store last knew it."""
@@ -295,6 +295,10 @@ class Engine:
         elif kind == "fit":
             await self._modelling.fit_due(series)
             self._publisher.tell_of(series)
+            self._look_back(series)
+        elif kind == "past":
+            await self._modelling.look_back(series)
+            self._publisher.tell_of(series)
 
     async def _first(self, series: SeriesState) -> None:
         """First sight of a series: its load at once, then its past from the store and the source, then a model."""
@@ -323,8 +327,14 @@ class Engine:
             self._publisher.tell_of(series)
         if self._modelling.fit_is_due(series):
             self._start(("fit", series.id))
+        else:
+            self._look_back(series)
         if self._start_up.due(series):
             self._start(("lead-time", series.id))
+
+    def _look_back(self, series: SeriesState) -> None:
+        if self._series.get(series.id) is series and self._modelling.trials_due(series):
+            self._start(("past", series.id))
 
     async def _measure(self, series: SeriesState) -> None:
         """Measures the lead times that are due; a longer one needs a longer forecast."""
@@ -370,7 +380,7 @@ class Engine:
         ]
         empty: dict[str, SeriesState] = {}
         for series, trigger_id in idle:
-            del series.triggers[trigger_id]
+            self._gating.keep(series.triggers.pop(trigger_id))
             self._ledger.remove(trigger_id)
             del self._series_of[trigger_id]
             if not series.triggers:
@@ -386,6 +396,12 @@ class Engine:
         await asyncio.gather(*unwanted, return_exceptions=True)
         for series in empty.values():
             await series.source.close()
+
+    def keep(self) -> None:
+        """At the end: what is written only now and then is given to the store."""
+        for series in self._series.values():
+            for trigger in series.triggers.values():
+                self._gating.keep(trigger)
 
     # --- for telemetry ---------------------------------------------------------------------
 

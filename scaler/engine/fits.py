@@ -26,11 +26,15 @@ _LONGEST_PAUSE = 30.0
 
 
 class Priority:
-    """Who is fitted first: a series that has no model, one whose load has drifted, one whose model is old."""
+    """Who is fitted first: a series that has no model, one whose load has drifted, one whose model is old.
+
+    Last come fits that are only tested, to learn from the past.
+    """
 
     NEW = 0
     DRIFTED = 1
     STALE = 2
+    PAST = 3
 
 
 class FitLost(Exception):

@@ -8,7 +8,6 @@ import msgspec
 
 from scaler.decision.gate import GateRule, GateState, Recent, issue, judge, update
 from scaler.engine.agenda import masked
-from scaler.engine.outlook import level_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Gating", "is_gate_record"]
 
 _PREFIX = "gate:"  # of a record's name in the store; no namespace has a colon
+_MOST_AT_HAND = 20_000  # records of triggers that are not in use, 3 kB each
 
 
 def is_gate_record(name: str) -> bool:
@@ -76,6 +76,16 @@ class Gating:
             known = tuple(one for one in trigger.gate.open if one.origin <= series.history.end)
             trigger.gate = msgspec.structs.replace(trigger.gate, open=known)
 
+    def keep(self, trigger: TriggerState) -> None:
+        """Writes what the gate remembers, at the engine's end or the trigger's; until then it is at hand."""
+        if trigger.gate == GateState():
+            return
+        name, data = _PREFIX + trigger.config.key.id, msgspec.msgpack.encode(trigger.gate)
+        self._persistence.add_snapshot(name, data)
+        self._stored[name] = data
+        while len(self._stored) > _MOST_AT_HAND:
+            del self._stored[next(iter(self._stored))]
+
     def _issued(self, series: SeriesState, trigger: TriggerState) -> Issued | None:
         model = series.models.get(trigger.model_key)
         forecast = None if model is None else model.forecast
@@ -85,14 +95,14 @@ class Gating:
             self._policy_of(trigger),
             origin=forecast.origin,
             step=forecast.step,
-            peak=forecast.peak[level_row(forecast, trigger.config.effective_quantile)].tolist(),
+            peak=trigger.peak(forecast).tolist(),
             last=float(series.history.last(1).values[0]),
             highest=series.history.highest(trigger.window + 1),
         )
 
 
 def _rule(trigger: TriggerState) -> GateRule:
-    return GateRule(quantile=trigger.config.effective_quantile)
+    return GateRule(quantile=trigger.quantile)
 
 
 def _recent(series: SeriesState, trigger: TriggerState, issued: Issued | None) -> Recent:

@@ -8,6 +8,7 @@ import msgspec
 
 from scaler.decision.change import Change
 from scaler.decision.snapshot import Snapshot
+from scaler.replay.aim import Aim, Choice
 
 __all__ = [
     "Ask",
@@ -143,7 +144,14 @@ class Rung(msgspec.Struct, frozen=True, array_like=True):
 
 
 class FitRequest(msgspec.Struct, frozen=True, array_like=True):
-    """Fit the first rung of the ladder that can be fitted to this series."""
+    """Fit the first rung of the ladder that can be fitted to this series.
+
+    With an aim, also choose the quantile for it, from the one in use `before`; None: this is the first choice.
+
+    The last `tested` samples are for a test: of the forecaster `known`, which was fitted before they came; or, if there
+    is none, of the one fitted here, which is fitted to the samples before them and given up after it. The peaks looked
+    at are those of `steps`.
+    """
 
     ladder: list[Rung]
     start: int
@@ -151,6 +159,12 @@ class FitRequest(msgspec.Struct, frozen=True, array_like=True):
     values: bytes  # float64, little endian
     horizon: int
     levels: list[float]
+    aim: Aim | None = None
+    before: float | None = None
+    tested: int = 0
+    known: bytes = b""
+    steps: int = 1
+    window: int = 0  # steps of history that a forecast may look at
 
 
 class FitStarted(_Message, frozen=True):
@@ -166,6 +180,8 @@ class FitDone(_Message, frozen=True):
     data: bytes
     failures: list[str]
     cpu_seconds: float
+    choice: Choice | None = None
+    ranks: bytes = b""  # uint16, little endian: what came of the test
 
 
 FromWorker: TypeAlias = FitStarted | FitDone

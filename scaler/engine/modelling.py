@@ -8,24 +8,25 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from forecasting.errors import ForecastError, InvalidForecast, InvalidParameter, InvalidState
-from forecasting.serialise import loads
+from forecasting.serialise import dumps, loads
 from scaler.engine.agenda import without_events
-from scaler.engine.alignment import longest_period, train_end
 from scaler.engine.fits import FitLost, Priority
 from scaler.engine.ladder import ban, is_due, rungs
-from scaler.engine.messages import FitRequest
 from scaler.engine.probation import predicted
-from scaler.engine.state import BANDS, ModelKey, ModelState
-from scaler.engine.timetable import spread
+from scaler.engine.spans import earlier_ends, latest_span, request_for, span_ending
+from scaler.engine.state import ModelKey, ModelState
+from scaler.engine.trials import Trials
+from scaler.replay.aim import Choice
 from scaler.store.base import StoredModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from scaler.engine.fits import Fits
-    from scaler.engine.messages import FitDone, Rung
+    from scaler.engine.messages import FitDone, FitRequest, Rung
     from scaler.engine.meter import Meter
     from scaler.engine.persistence import Persistence
+    from scaler.engine.spans import Span
     from scaler.engine.state import SeriesState
     from scaler.settings import Settings
     from scaler.tenancy.ledger import Ledger
@@ -63,6 +64,14 @@ class Modelling:
         self._settings = settings
         self._clock = clock
         self._meter = meter
+        self._trials = Trials(
+            fits=fits,
+            forecasters=forecasters,
+            refit_every=settings.refit_every,
+            clock=clock,
+            meter=meter,
+            ledger=ledger,
+        )
 
     @property
     def fits_waiting(self) -> int:
@@ -72,11 +81,11 @@ class Modelling:
     def attach(self, series: SeriesState) -> None:
         """Gives every trigger of the series its model, and lets go of those that no trigger uses any more."""
         for trigger in series.triggers.values():
-            trigger.look_ahead(
-                asking_delay=self._settings.asking_delay, forecast_max_age=self._settings.forecast_max_age
-            )
+            trigger.look_ahead(self._settings)
         used = {trigger.model_key for trigger in series.triggers.values()}
         series.models = {key: series.models.get(key) or _successor(key, series.models) for key in used}
+        for trigger in series.triggers.values():
+            trigger.follow(series.models[trigger.model_key])
 
     async def recall(self, series: SeriesState) -> None:
         """Takes up the models that the store has kept."""
@@ -90,9 +99,11 @@ class Modelling:
                 model.fitted = loads(kept.data)
             except (msgspec.MsgspecError, InvalidState):
                 continue  # written by another version: it is fitted anew
-            model.rung, model.fitted_at = kept.rung, stored.fitted_at
+            model.rung, model.fitted_at, model.choice = kept.rung, stored.fitted_at, kept.choice
             model.tried_at = stored.fitted_at
-            model.tried = _training(series, model.key, stored.train_end)
+            model.tried = span_ending(series, model.key, stored.train_end)
+            model.trained = stored.train_end
+            model.learn(dict(kept.lives))
 
     def forecast(self, series: SeriesState) -> None:
         """Forecasts anew from the newest history, with every model of the series."""
@@ -150,43 +161,28 @@ class Modelling:
     def _due(self, series: SeriesState, model: ModelState) -> bool:
         if model.fitting or not len(series.history) or not series.triggers:
             return False
-        due = is_due(model, self._span(series, model.key), now=self._clock())
+        due = is_due(model, self._span(series, model), now=self._clock())
         if due and self._ledger is not None and not self._ledger.may_fit(series.namespaces):
             model.waits = "its namespace has had as many fits within an hour as its quota namespace_fits allows"
             return False
         return due
 
-    def _span(self, series: SeriesState, key: ModelKey) -> tuple[int, int]:
-        """Times of the first and the last sample that a fit now is made to."""
-        history = series.history
-        end = train_end(
-            begin=history.begin(),
-            end=history.end,
-            step=series.step,
-            window=key.window,
-            longest=longest_period(refit_every=self._settings.refit_every, window=key.window, step=series.step),
-            phase=spread(series.id),
-        )
-        return _training(series, key, end)
+    def _span(self, series: SeriesState, model: ModelState) -> Span:
+        return latest_span(series, model.key, refit_every=self._settings.refit_every)
 
     async def _fit(self, series: SeriesState, model: ModelState) -> None:
-        model.tried, model.tried_at = self._span(series, model.key), self._clock()
+        model.tried, model.tried_at = self._span(series, model), self._clock()
         ladder = rungs(model, known=self._forecasters, now=self._clock())
         if not ladder:
             return
+        tested = 0
 
         def request() -> FitRequest:
-            model.tried = first, last = self._span(series, model.key)  # by now, for it may have waited for long
-            past = series.history.last().until(last)
-            past = past.last((last - first) // series.step + 1)
-            return FitRequest(
-                ladder=ladder,
-                start=past.start,
-                step=past.step,
-                values=without_events(past, series.agendas(model.key)).values.astype("<f8").tobytes(),
-                horizon=model.key.horizon,
-                levels=list(BANDS),  # the same whichever levels its triggers ask for
-            )
+            nonlocal tested
+            model.tried = self._span(series, model)  # by now, for it may have waited for long
+            tested = self._new_for(series, model)
+            known = dumps(model.fitted) if tested and model.fitted is not None else b""
+            return request_for(series, model, ladder, model.tried, tested=tested, known=known)
 
         model.fitting, model.waits = True, ""
         if self._ledger is not None:
@@ -198,9 +194,28 @@ class Modelling:
             self._meter.fitted(name, "lost", 0.0)
             self._set_aside(model, name, str(lost))
         else:
+            if tested and done.rung >= 0:
+                model.learn({**model.lives, model.trained: done.ranks})
             await self._take(series, model, done, ladder)
         finally:
             model.fitting = False
+
+    def _new_for(self, series: SeriesState, model: ModelState) -> int:
+        """Samples that the model in use can be tested on when it is fitted anew: those since its own fit."""
+        ends = earlier_ends(series, model.key, model.tried[1], refit_every=self._settings.refit_every)
+        fits = model.fitted is not None and ends and ends[0] == model.trained
+        return (model.tried[1] - model.trained) // series.step if fits else 0
+
+    def trials_due(self, series: SeriesState) -> bool:
+        """Whether fits of before this engine began are to be tested."""
+        return self._trials.due(series)
+
+    async def look_back(self, series: SeriesState) -> None:
+        """Tests the fits of before this engine began, and keeps what that teaches."""
+        for model in await self._trials.run(series):
+            if model.fitted is not None:
+                await self._keep(series, model, dumps(model.fitted))
+        self.attach(series)
 
     async def _take(self, series: SeriesState, model: ModelState, done: FitDone, ladder: list[Rung]) -> None:
         """Makes the fitted forecaster the one in use."""
@@ -213,26 +228,34 @@ class Modelling:
             return
         name, now = ladder[done.rung].forecaster, self._clock()
         model.fitted, model.rung, model.fitted_at = loads(done.data), name, now
+        model.choice, model.trained = done.choice or model.choice, model.tried[1]
+        self._trials.passed(series, model)
         self._meter.fitted(name, "fitted", done.cpu_seconds)
-        kept = msgspec.msgpack.encode(Kept(name, done.data))
-        await self._persistence.put_model(series.id, StoredModel(model.key.stored_name, kept, model.tried[1], now))
+        await self._keep(series, model, done.data)
+
+    async def _keep(self, series: SeriesState, model: ModelState, data: bytes) -> None:
+        kept = msgspec.msgpack.encode(Kept(model.rung, data, model.choice, sorted(model.lives.items())))
+        stored = StoredModel(model.key.stored_name, kept, model.trained, model.fitted_at)
+        await self._persistence.put_model(series.id, stored)
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
-    """A model as the store keeps it: which rung it is, and its bytes."""
+    """A model as the store keeps it: which rung it is, its bytes, the quantile chosen with it, and what came before.
+
+    `lives`: of the fits before it, the end and the ranks earned until the next.
+    """
 
     rung: str
     data: bytes
-
-
-def _training(series: SeriesState, key: ModelKey, end: int) -> tuple[int, int]:
-    """Times of the first and the last sample of a fit that ends there."""
-    return series.history.begin(since=end - key.window * series.step), end
+    choice: Choice | None = None
+    lives: list[tuple[int, bytes]] = []
 
 
 def _successor(key: ModelKey, models: Mapping[ModelKey, ModelState]) -> ModelState:
-    """A model for the key: until it is fitted, one that only looked less or further ahead stands in."""
+    """A model for the key: until it is fitted, one that only looked less or further ahead, or aimed elsewhere."""
     for other, model in models.items():
-        if replace(other, horizon=key.horizon) == key and model.fitted is not None:
-            return ModelState(key=key, rung=model.rung, fitted=model.fitted, fitted_at=model.fitted_at)
+        if replace(other, horizon=key.horizon, steps=key.steps, aim=key.aim) == key and model.fitted is not None:
+            stand_in = ModelState(key=key, rung=model.rung, fitted=model.fitted, fitted_at=model.fitted_at)
+            stand_in.choice = model.choice if key.aim else None
+            return stand_in
     return ModelState(key=key)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from scaler.decision import Outlook, Snapshot, horizon, window
-from scaler.engine.state import BANDS
+from scaler.decision.reading import level_of
+from scaler.engine.state import BANDS, level_row
 
 if TYPE_CHECKING:
     from forecasting.forecast import Forecast
     from scaler.engine.state import ModelState, SeriesState, TriggerState
     from scaler.settings import Settings
 
-__all__ = ["level_row", "snapshot"]
+__all__ = ["snapshot"]
 
 
 def snapshot(series: SeriesState, trigger: TriggerState, *, now: float, settings: Settings) -> Snapshot:
@@ -53,7 +52,7 @@ def _known_outlook(
         recalled = trigger.recalled
         return recalled if recalled is not None and now - recalled.origin <= settings.forecast_max_age else None
     trigger.recalled = None
-    made_of = forecast, trigger.judgement, trigger.lead_time
+    made_of = forecast, trigger.judgement, trigger.lead_time, trigger.choice, trigger.offset
     if trigger.outlook is None or trigger.outlook_of != made_of:
         trigger.outlook, trigger.outlook_of = _outlook(series, trigger, model, forecast, settings), made_of
     return trigger.outlook
@@ -62,7 +61,7 @@ def _known_outlook(
 def _outlook(
     series: SeriesState, trigger: TriggerState, model: ModelState, forecast: Forecast, settings: Settings
 ) -> Outlook:
-    quantile = trigger.config.effective_quantile
+    quantile = trigger.quantile
     ahead = window(trigger.lead_time.seconds, settings.asking_delay)
     steps = horizon(window=ahead, step=forecast.step, forecast_max_age=settings.forecast_max_age)
     steps = min(steps, forecast.horizon)
@@ -72,7 +71,9 @@ def _outlook(
         step=forecast.step,
         forecaster=model.rung,
         quantile=quantile,
-        peak=tuple(float(value) for value in forecast.peak[level_row(forecast, quantile), :steps]),
+        choice=trigger.choice.words if trigger.choice else "",
+        level=level_of(trigger.offset, quantile),
+        peak=tuple(trigger.peak(forecast)[:steps].tolist()),
         bands={f"{level:g}": float(forecast.peak[level_row(forecast, level), within - 1]) for level in BANDS},
         fitted_at=model.fitted_at,
         highest=series.history.highest(trigger.window + 1),
@@ -82,8 +83,3 @@ def _outlook(
         gain=trigger.judgement.gain,
         coverage=trigger.judgement.coverage,
     )
-
-
-def level_row(forecast: Forecast, level: float) -> int:
-    """The row of the level; of the next higher one if another trigger's levels were forecast."""
-    return min(int(np.searchsorted(forecast.levels, level - 1e-9)), len(forecast.levels) - 1)

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
-from scaler.decision import horizon, window
+from forecasting.adaptive import offset_after
+from scaler.decision import horizon
 from scaler.decision.gate import GateState, Judgement
 from scaler.decision.lead_time import LeadTime, given, is_measured, not_measured
+from scaler.decision.reading import levels_for, rule_for, weights_at
 from scaler.engine.agenda import Agenda
+from scaler.policy import policy_of
+from scaler.replay.aim import Aim
 
 if TYPE_CHECKING:
     from forecasting.forecast import Forecast
     from forecasting.forecaster import FittedForecaster
+    from forecasting.series import FloatArray
     from scaler.decision import Outlook, Snapshot
     from scaler.engine.history import History
     from scaler.events import Event
+    from scaler.replay.aim import Choice
+    from scaler.settings import Settings
     from scaler.sources.base import MetricSource
     from scaler.trigger import TriggerConfig
 
-__all__ = ["BANDS", "ModelKey", "ModelState", "SeriesState", "TriggerState"]
+__all__ = ["BANDS", "ModelKey", "ModelState", "SeriesState", "TriggerState", "level_row"]
 
 BANDS = (0.5, 0.9, 0.95, 0.99)
 """Quantile levels that are always forecast, for people and metrics, beside those that triggers ask for."""
@@ -38,22 +47,29 @@ class ModelKey:
         forecaster: The one asked for.
         parameters: Its parameters, as texts.
         window: Steps of history that it is fitted to.
-        horizon: Steps that it forecasts.
+        horizon: Steps that it forecasts,
+        steps: and those of a decision's window, whose peak counts.
         events: What is announced, and so not to be learned.
+        aim: What the quantile is chosen for; None: it is given.
     """
 
     forecaster: str
     parameters: tuple[tuple[str, str], ...] = ()
     window: int = 0
     horizon: int = 1
+    steps: int = 1
     events: tuple[Event, ...] = ()
+    aim: Aim | None = None
 
     @property
     def stored_name(self) -> str:
         """What the store calls the model."""
         name = self.forecaster + "".join(f";{key}={value}" for key, value in self.parameters)
-        digest = hashlib.blake2b(msgspec.msgpack.encode(self.events), digest_size=8).hexdigest() if self.events else ""
-        return f"{name};window={self.window};horizon={self.horizon}{digest and f';events={digest}'}"
+        name += f";window={self.window};horizon={self.horizon};steps={self.steps}"
+        for what, value in (("events", self.events), ("aim", self.aim)):
+            if value:
+                name += f";{what}={hashlib.blake2b(msgspec.msgpack.encode(value), digest_size=8).hexdigest()}"
+        return name
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,11 +87,15 @@ class TriggerState:
     horizon: int = 1  # steps that its model must forecast
     recalled: Outlook | None = None  # of before a restart, until there is a forecast
     outlook: Outlook | None = None  # the newest
-    outlook_of: tuple[Forecast, Judgement, LeadTime] | None = None  # what that was made of
+    outlook_of: tuple[object, ...] = ()  # what that was made of
     kept: tuple[Snapshot | None, float] = (
         None,
         0.0,
     )  # its newest snapshot in the store, and since when (epoch seconds)
+    steps: int = 1  # of a decision's window
+    offset: float = 0.0  # by how much its forecasts are read higher, in log-odds, than promised
+    aim: Aim | None = None  # what its quantile is chosen for
+    choice: Choice | None = None  # and what was chosen; None: nothing yet, or it is given
 
     def __post_init__(self) -> None:
         seconds = self.config.lead_time
@@ -95,18 +115,40 @@ class TriggerState:
             parameters=config.forecaster_parameters,
             window=self.window,
             horizon=self.horizon,
+            steps=self.steps,
             events=self.agenda.events,
+            aim=self.aim,
         )
+
+    @property
+    def quantile(self) -> float:
+        """The quantile in force: given, or chosen."""
+        return self.config.effective_quantile if self.choice is None else self.choice.quantile
 
     @property
     def window(self) -> int:
         """Steps of history that count for it."""
         return int(self.config.history_window // self.config.step)
 
-    def look_ahead(self, *, asking_delay: float, forecast_max_age: float) -> None:
-        """Settles how far its model must forecast; that may change with the lead time."""
-        ahead = window(self.lead_time.seconds, asking_delay)
-        self.horizon = horizon(window=ahead, step=self.config.step, forecast_max_age=forecast_max_age)
+    def peak(self, forecast: Forecast) -> FloatArray:
+        """The forecast's peak at the corrected level; shape (horizon,)."""
+        rows = [forecast.peak[level_row(forecast, level)] for level in levels_for(self.quantile)]
+        parts = zip(weights_at(self.offset, self.quantile), rows, strict=True)
+        return np.asarray(np.sum([weight * row for weight, row in parts if weight], axis=0))
+
+    def look_ahead(self, settings: Settings) -> None:
+        """Settles how far its model must forecast, and for what; that may change with the lead time."""
+        policy = policy_of(self.config, settings, lead_time=self.lead_time.seconds)
+        step = self.config.step
+        self.horizon = horizon(window=policy.window, step=step, forecast_max_age=settings.forecast_max_age)
+        self.steps = horizon(window=policy.window, step=step, forecast_max_age=0.0)
+        allowed = self.config.slo_shortfall
+        self.aim = None if allowed is None else Aim(allowed, msgspec.structs.replace(policy, observe_only=False))
+
+    def follow(self, model: ModelState) -> None:
+        """Takes up the quantile that was chosen with the model's fit, and how the model's forecasts must be read."""
+        self.choice = model.choice
+        self.offset = model.offset(self.quantile)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -117,6 +159,11 @@ class ModelState:
     rung: str = ""  # the forecaster in use: the one asked for, or one further down the ladder
     fitted: FittedForecaster | None = None
     fitted_at: float = 0.0
+    trained: int = 0  # time of the last sample that it was fitted to
+    choice: Choice | None = None  # the quantile that was chosen with the fit
+    lives: dict[int, bytes] = field(default_factory=dict)  # by the end of a fit, the ranks of what came until the next
+    offsets: dict[float, float] = field(default_factory=dict)  # what that teaches, by quantile
+    testing: bool = False
     forecast: Forecast | None = None
     failures: tuple[str, ...] = ()  # why the rungs above were passed, or why there is no model at all
     fitting: bool = False
@@ -124,6 +171,18 @@ class ModelState:
     tried: tuple[int, int] = (0, 0)  # times of the first and the last sample of the last fit, whatever came of it
     tried_at: float = 0.0  # epoch seconds of that fit
     banned: dict[str, tuple[float, int]] = field(default_factory=dict)  # rung -> until when, and how often so far
+
+    def learn(self, lives: dict[int, bytes]) -> None:
+        """Takes up what fits before this one have earned."""
+        self.lives, self.offsets = lives, {}
+
+    def offset(self, quantile: float) -> float:
+        """The correction that this teaches for the quantile."""
+        if quantile not in self.offsets:
+            ranks = b"".join(self.lives[end] for end in sorted(self.lives))
+            seen = np.frombuffer(ranks, dtype="<u2")
+            self.offsets[quantile] = offset_after(seen, rule_for(quantile), steps=self.key.steps)
+        return self.offsets[quantile]
 
     def note(self) -> str:
         """Why the forecast is not what was asked for, in words; "" if it is."""
@@ -168,9 +227,14 @@ class SeriesState:
 
     def levels(self, key: ModelKey) -> tuple[float, ...]:
         """Quantile levels that the model must forecast for the triggers that use it."""
-        asked = (t.config.effective_quantile for t in self.triggers.values() if t.model_key == key)
-        return tuple(sorted({*BANDS, *asked}))
+        asked = (levels_for(t.quantile) for t in self.triggers.values() if t.model_key == key)
+        return tuple(sorted({*BANDS, *chain.from_iterable(asked)}))
 
     def agendas(self, key: ModelKey) -> list[Agenda]:
         """The announced events of the triggers that use the model: the same for all, so those of one."""
         return next(([t.agenda] for t in self.triggers.values() if t.model_key == key), [])
+
+
+def level_row(forecast: Forecast, level: float) -> int:
+    """The row of the level; of the next higher one if another trigger's levels were forecast."""
+    return min(int(np.searchsorted(forecast.levels, level - 1e-9)), len(forecast.levels) - 1)

@@ -21,19 +21,22 @@ import numpy as np
 
 from forecasting.errors import ForecastError, InsufficientHistory
 from forecasting.registry import default_registry
-from forecasting.serialise import dumps
+from forecasting.serialise import dumps, loads
 from forecasting.series import TimeSeries
+from forecasting.trial import put_to_test
 from scaler.engine.frames import encode_frame, read_frame
 from scaler.engine.messages import FitDone, FitRequest, FitStarted
 from scaler.engine.probation import predicted
+from scaler.replay.choice import choose
 from scaler.training.in_use import ModelFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-    from forecasting.forecaster import FittedForecaster
+    from forecasting.forecaster import FittedForecaster, Forecaster
     from forecasting.registry import Registry
+    from scaler.replay.aim import Choice
 
 __all__ = ["climb", "main"]
 
@@ -44,21 +47,24 @@ _FULL = 0.8  # a worker that takes this share of its memory between two fits is 
 def climb(request: FitRequest, registry: Registry) -> Iterator[FitStarted | FitDone]:
     """Tries the rungs in order; the last message is the FitDone."""
     series = TimeSeries(request.start, request.step, np.frombuffer(request.values, dtype="<f8"))
+    training = series if request.known else series.first(len(series) - request.tested)
     failures: list[str] = []
     began = time.process_time()
     for number, rung in enumerate(request.ladder):
         yield FitStarted(number)
         try:
             forecaster = registry.create(rung.forecaster, rung.parameters)
-            fitted = forecaster.fit(series, horizon=request.horizon, levels=request.levels)
+            fitted = forecaster.fit(training, horizon=request.horizon, levels=request.levels)
             data = dumps(fitted)
-            _try_out(fitted, rung.forecaster, series, request)
+            _try_out(fitted, rung.forecaster, training, request)
+            choice = _choice(request, training, forecaster)
+            ranks = _ranks(request, series, data)
         except ForecastError as error:
             failures.append(str(error))
         except Exception as error:  # noqa: BLE001  # a plug-in may raise anything: the ladder goes on below it
             failures.append(f"{rung.forecaster} failed: {type(error).__name__}: {error}")
         else:
-            yield FitDone(number, data, failures, time.process_time() - began)
+            yield FitDone(number, data, failures, time.process_time() - began, choice, ranks)
             return
     yield FitDone(-1, b"", failures, time.process_time() - began)
 
@@ -68,6 +74,25 @@ def _try_out(fitted: FittedForecaster, name: str, series: TimeSeries, request: F
     with contextlib.suppress(InsufficientHistory):  # the latest load may be unknown just now
         past = series.last(fitted.context_length)
         predicted(fitted, past, name=name, horizon=request.horizon, levels=request.levels)
+
+
+def _choice(request: FitRequest, series: TimeSeries, forecaster: Forecaster) -> Choice | None:
+    if request.aim is None:
+        return None
+    return choose(series, forecaster, request.aim, horizon=request.horizon, before=request.before)
+
+
+def _ranks(request: FitRequest, series: TimeSeries, data: bytes) -> bytes:
+    """What came of the test. Forecasters are those that `loads` gives, as when it counts."""
+    if not request.tested:
+        return b""
+    seen = series.last(request.window + 1)
+    tested = loads(request.known or data)
+    return (
+        put_to_test(tested, seen, tested=request.tested, steps=request.steps, horizon=request.horizon)
+        .astype("<u2")
+        .tobytes()
+    )
 
 
 def main() -> int:

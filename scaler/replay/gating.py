@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scaler.decision.gate import GateRule, GateState, Recent, issue, update
+from scaler.decision.gate import GateRule, GateState, Recent, Standing, issue, judge, update
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,7 +13,56 @@ if TYPE_CHECKING:
     from forecasting.series import TimeSeries
     from scaler.decision import DecisionPolicy
 
-__all__ = ["gate_states"]
+__all__ = ["GateChange", "GateLog", "gate_log", "gate_states"]
+
+
+@dataclass(frozen=True, slots=True)
+class GateChange:
+    """The gate has demoted the forecast, or trusts it again.
+
+    Attributes:
+        time: Of the sample with which it did, epoch seconds.
+        trusted: From then on.
+        verdict: Why, in words.
+    """
+
+    time: int
+    trusted: bool
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateLog:
+    """What the gate did over a replay.
+
+    Attributes:
+        demoted: Part of the samples after which the forecast took no part.
+        changes: In the order of time.
+        last: What it says at the end, in words.
+        gain: As `scaler.decision.gate.Judgement.gain`, over the last day of the replay.
+        coverage: Likewise.
+    """
+
+    demoted: float
+    changes: tuple[GateChange, ...]
+    last: str
+    gain: float | None
+    coverage: float | None
+
+
+def gate_log(series: TimeSeries, states: Sequence[GateState], *, quantile: float, since: int) -> GateLog:
+    """The log of the states right after each sample, as of `gate_states`, from this time on."""
+    rule, changes, demoted, counted = GateRule(quantile=quantile), list[GateChange](), 0, 0
+    before = False
+    for sample, state in enumerate(states):
+        now, out = series.start + sample * series.step, state.standing is Standing.DEMOTED
+        if now >= since:
+            counted, demoted = counted + 1, demoted + out
+            if out is not before:
+                changes.append(GateChange(now, not out, judge(state, rule).verdict))
+        before = out
+    last = judge(states[-1], rule)
+    return GateLog(demoted / max(1, counted), tuple(changes), last.verdict, last.gain, last.coverage)
 
 
 def gate_states(

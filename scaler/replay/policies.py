@@ -10,7 +10,7 @@ import numpy as np
 from scaler.decision import Outlook, Snapshot, Source, decide
 from scaler.decision.gate import Standing
 from scaler.errors import ValueUnknown, ValueUnservable
-from scaler.replay.gating import gate_states
+from scaler.replay.gating import gate_log, gate_states
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scaler.decision import DecisionPolicy
     from scaler.decision.gate import GateState
     from scaler.replay.demand import Demand
+    from scaler.replay.gating import GateLog
 
 __all__ = ["Peaks", "Served", "foresail", "offset", "reactive"]
 
@@ -37,11 +38,13 @@ class Served:
         active: Whether the workload should run at all, shape (syncs,).
         reasons: What set the value, per sync: "observed", "forecast", "cap", "demoted" (observed, because
             the gate does not trust the forecast), "a week ago", "unknown", ...
+        gate: What the gate did; None where there is none.
     """
 
     value: FloatArray
     active: NDArray[np.bool_]
     reasons: tuple[str, ...]
+    gate: GateLog | None = None
 
     def in_thousandths(self) -> list[int | None]:
         """The values as the HPA counts them; None where there is none."""
@@ -145,4 +148,5 @@ def foresail(demand: Demand, series: TimeSeries, peaks: Peaks, policy: DecisionP
         active.append(decision.active)
         demoted = outlook is not None and not outlook.trusted
         reasons.append("demoted" if demoted and decision.source is Source.OBSERVED else decision.source.value)
-    return Served(np.array(values), np.array(active, dtype=np.bool_), tuple(reasons))
+    log = None if gate is None else gate_log(series, gate, quantile=peaks.quantile, since=demand.start)
+    return Served(np.array(values), np.array(active, dtype=np.bool_), tuple(reasons), log)

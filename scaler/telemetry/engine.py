@@ -80,6 +80,8 @@ class EngineMetrics:
     def fitted(self, forecaster: str, outcome: str, cpu_seconds: float) -> None:
         """A fit ended."""
         self._fits.labels(forecaster, outcome).inc()
+        if outcome == "tested":
+            return
         if outcome == "fitted":
             self._fit_seconds.labels(forecaster).observe(cpu_seconds)
         else:

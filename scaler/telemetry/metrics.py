@@ -81,6 +81,19 @@ GATE_COVERAGE = Metric(
     "Part of the recent peaks at or below their forecast; the trigger's quantile is what is promised. Absent likewise.",
     _TRIGGER,
 )
+QUANTILE = Metric(
+    "foresail_quantile_ratio",
+    "gauge",
+    "The quantile of the coming peak that is forecast: given, or chosen for the shortfall that sloShortfall allows.",
+    _TRIGGER,
+)
+READ_LEVEL = Metric(
+    "foresail_forecast_level_ratio",
+    "gauge",
+    "The quantile level that the forecast is read at: the trigger's quantile, corrected by what came of the forecasts "
+    "before, so that the promised part of the peaks stays at or below it.",
+    _TRIGGER,
+)
 LEAD_TIME = Metric(
     "foresail_lead_time_seconds", "gauge", "How long a pod asked for now takes to serve: given, or measured.", _TRIGGER
 )
@@ -115,6 +128,8 @@ EDGE = (
     GATE_TRUSTED,
     GATE_GAIN,
     GATE_COVERAGE,
+    QUANTILE,
+    READ_LEVEL,
     LEAD_TIME,
     ACTIVE,
     TRIGGERS,
@@ -136,7 +151,10 @@ SOURCE_ERRORS = Metric(
     "foresail_source_errors_total", "counter", "Requests that failed, by kind of error.", ("request", "kind")
 )
 FITS = Metric(
-    "foresail_fits_total", "counter", "Fits that ended: `fitted`, `failed` or `lost`.", ("forecaster", "outcome")
+    "foresail_fits_total",
+    "counter",
+    "Fits that ended: `fitted`, `failed`, `lost`, or `tested` on the past.",
+    ("forecaster", "outcome"),
 )
 FIT_SECONDS = Metric(
     "foresail_fit_cpu_seconds", "histogram", "CPU time of the fits that succeeded.", ("forecaster",), _FIT_BUCKETS

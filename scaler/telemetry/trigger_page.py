@@ -50,6 +50,10 @@ class TriggerReading(Protocol):
     @property
     def coverage(self) -> float | None: ...  # noqa: D102
     @property
+    def quantile(self) -> float | None: ...  # noqa: D102  # that is promised
+    @property
+    def level(self) -> float | None: ...  # noqa: D102  # the quantile that forecasts are read at
+    @property
     def lead_time(self) -> float | None: ...  # noqa: D102  # seconds
 
 
@@ -68,6 +72,8 @@ def trigger_page(readings: Iterable[TriggerReading]) -> bytes:
             (metrics.GATE_TRUSTED, reading.trusted),
             (metrics.GATE_GAIN, reading.gain),
             (metrics.GATE_COVERAGE, reading.coverage),
+            (metrics.QUANTILE, reading.quantile),
+            (metrics.READ_LEVEL, reading.level),
             (metrics.LEAD_TIME, reading.lead_time),
             (metrics.ACTIVE, reading.active),
         ):
@@ -103,6 +109,8 @@ _OF_TRIGGERS = (
     metrics.GATE_TRUSTED,
     metrics.GATE_GAIN,
     metrics.GATE_COVERAGE,
+    metrics.QUANTILE,
+    metrics.READ_LEVEL,
     metrics.LEAD_TIME,
     metrics.ACTIVE,
 )

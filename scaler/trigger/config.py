@@ -30,7 +30,7 @@ from scaler.parameters import family, nearest, parameter
 from scaler.sources.base import SourceSpec
 from scaler.time_zones import TIME_ZONE
 from scaler.trigger.key import digest_of
-from scaler.trigger.kinds import FORECASTER, LEAD_TIME, STEP, WORKLOAD
+from scaler.trigger.kinds import FORECASTER, LEAD_TIME, SHORTFALL, STEP, WORKLOAD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -274,7 +274,7 @@ class TriggerConfig:
         default=0.9,
         group=_DECIDING,
         doc="The forecast served is this quantile of the coming **peak**: at 0.9, one peak in ten is "
-        "higher. Not together with `costRatio`.",
+        "higher. Not together with `costRatio` or `sloShortfall`.",
     )
     cost_ratio: float | None = parameter(
         "costRatio",
@@ -283,6 +283,15 @@ class TriggerConfig:
         group=_DECIDING,
         doc="What a unit of unmet load costs against a unit of idle capacity, instead of a `quantile`: 9 "
         "means quantile 9 / (1 + 9) = 0.9.",
+    )
+    slo_shortfall: float | None = parameter(
+        "sloShortfall",
+        SHORTFALL,
+        default=None,
+        group=_DECIDING,
+        doc="How much of the load may go unserved, such as `0.1%`, instead of a `quantile`: after each fit the last "
+        "days are replayed, and the cheapest quantile that kept to it is served; `explain` tells which, and why. "
+        "Until the first such choice it is 0.9. [deciding.md](../deciding.md) tells more.",
     )
     headroom: float = parameter(
         "headroom",
@@ -354,7 +363,10 @@ class TriggerConfig:
 
     @property
     def effective_quantile(self) -> float:
-        """The quantile: given, or the newsvendor's critical ratio r / (1 + r) (Arrow et al., 1951)."""
+        """The quantile: given, or the newsvendor's critical ratio r / (1 + r) (Arrow et al., 1951).
+
+        With `sloShortfall`, the one to begin with.
+        """
         return self.quantile if self.cost_ratio is None else self.cost_ratio / (1 + self.cost_ratio)
 
     @property

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from scaler.kinds import DAY, HOUR, Kind, Unreadable, duration, matching
+from scaler.kinds import DAY, HOUR, Kind, Unreadable, duration, matching, number
 
-__all__ = ["FORECASTER", "LEAD_TIME", "STEP", "WORKLOAD"]
+__all__ = ["FORECASTER", "LEAD_TIME", "SHORTFALL", "STEP", "WORKLOAD"]
 
 
 def _parse_step(value: str) -> int:
@@ -29,6 +29,23 @@ def _show_lead_time(value: float | None) -> str:
 
 LEAD_TIME: Kind[float | None] = Kind(says=_LEAD_RANGE.says + ", or auto", parse=_parse_lead_time, show=_show_lead_time)
 """Seconds; None: measured."""
+
+
+def _parse_shortfall(value: str) -> float:
+    if not value.endswith("%"):
+        raise Unreadable("it must be a percentage of the load from 0% to 50%, such as 0.1%")
+    return _PERCENT.parse(value[:-1].strip()) / 100.0
+
+
+def _show_shortfall(value: float | None) -> str:
+    return "" if value is None else f"{_PERCENT.show(100.0 * value)}%"
+
+
+_PERCENT = number(minimum=0.0, maximum=50.0)
+SHORTFALL: Kind[float | None] = Kind(
+    says="a percentage from 0% to 50%, such as 0.1%", parse=_parse_shortfall, show=_show_shortfall
+)
+"""A part of the load; None: not given."""
 
 WORKLOAD = matching(
     r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", "the name of a Deployment or StatefulSet, as Kubernetes has it"

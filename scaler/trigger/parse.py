@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from scaler.connection import auth_problems
 from scaler.errors import InvalidTrigger
-from scaler.kinds import quoted, show_duration
+from scaler.kinds import listed, quoted, show_duration
 from scaler.parameters import Schema, bounded, nearest
 from scaler.trigger.config import MAX_SAMPLES, MIN_SAMPLES, TriggerConfig
 from scaler.trigger.key import TriggerKey
@@ -115,8 +115,10 @@ def _source_problems(reading: Reading) -> list[str]:
 def _choice_problems(reading: Reading, forecasters: Collection[str]) -> list[str]:
     """Whether what was chosen exists, and fits what else was."""
     problems = []
-    if "quantile" in reading.given and "cost_ratio" in reading.given:
-        problems.append("quantile and costRatio exclude each other; give only one of them")
+    levels = {"quantile": "quantile", "cost_ratio": "costRatio", "slo_shortfall": "sloShortfall"}
+    several = [name for field, name in levels.items() if field in reading.given]
+    if len(several) > 1:
+        problems.append(f"{listed(several, 'and')} exclude each other; give only one of them")
     wanted = reading.values.get("forecaster")
     if wanted is not None and forecasters and wanted not in forecasters:
         near = nearest(wanted, forecasters)

@@ -53,6 +53,8 @@ class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
         trusted: The gate's verdict; None without a forecast.
         gain: As in `GatePart`.
         coverage: As in `GatePart`.
+        quantile: As in `ForecastPart`.
+        level: As in `GatePart`.
         lead_time: That a pod asked for now takes to serve.
     """
 
@@ -71,6 +73,8 @@ class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
     trusted: bool | None
     gain: float | None = None
     coverage: float | None = None
+    quantile: float | None = None
+    level: float | None = None
     lead_time: float | None = None
 
 
@@ -98,6 +102,7 @@ class ForecastPart(msgspec.Struct, frozen=True, kw_only=True):
         model_age: Since its parameters were estimated.
         bands: Quantile level -> peak over the lead time when the forecast was made.
         used: It took part in the decision.
+        choice: Why that quantile, in words, where it was chosen for a shortfall allowed.
     """
 
     quantile: float
@@ -111,6 +116,7 @@ class ForecastPart(msgspec.Struct, frozen=True, kw_only=True):
     bands: dict[str, float]
     used: bool
     explanation: str = ""
+    choice: str = ""
 
 
 class GatePart(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,12 +128,14 @@ class GatePart(msgspec.Struct, frozen=True, kw_only=True):
         gain: Cost of errors that it has avoided lately, in parts of the larger cost; negative: it caused that part.
             None while too few forecasts have resolved.
         coverage: Part of the recent peaks at or below their forecast; None likewise.
+        level: The quantile that forecasts are read at so that the promised part of the peaks stays below.
     """
 
     trusted: bool
     verdict: str
     gain: float | None = None
     coverage: float | None = None
+    level: float | None = None
 
 
 class EventPart(msgspec.Struct, frozen=True, kw_only=True):

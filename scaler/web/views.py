@@ -92,6 +92,8 @@ def view(entry: Known, *, now: float) -> TriggerView:
         trusted=outlook.trusted if outlook else None,
         gain=outlook.gain if outlook else None,
         coverage=outlook.coverage if outlook else None,
+        quantile=outlook.quantile if outlook else None,
+        level=outlook.level if outlook else None,
         lead_time=entry.policy.lead_time,
     )
 
@@ -175,7 +177,13 @@ def _event(decision: Decision) -> EventPart | None:
 
 
 def _gate(outlook: Outlook) -> GatePart:
-    return GatePart(trusted=outlook.trusted, verdict=outlook.verdict, gain=outlook.gain, coverage=outlook.coverage)
+    return GatePart(
+        trusted=outlook.trusted,
+        verdict=outlook.verdict,
+        gain=outlook.gain,
+        coverage=outlook.coverage,
+        level=outlook.level,
+    )
 
 
 def _forecast(outlook: Outlook, decision: Decision | None, now: float) -> ForecastPart:
@@ -190,5 +198,6 @@ def _forecast(outlook: Outlook, decision: Decision | None, now: float) -> Foreca
         explanation=outlook.explanation,
         model_age=now - outlook.fitted_at,
         bands=outlook.bands,
+        choice=outlook.choice,
         used=decision.usable if decision else False,
     )

@@ -17,6 +17,7 @@ from forecasting.registry import default_registry
 from forecasting.serialise import loads
 from forecasting.series import TimeSeries
 from scaler.decision import Snapshot
+from scaler.decision.reading import levels_for, weights_at
 from scaler.engine.modelling import Kept
 from scaler.engine.state import ModelKey
 from scaler.keda.client import KedaClient, ref
@@ -110,18 +111,22 @@ def as_prometheus_sees(load: TimeSeries, *, until: int) -> TimeSeries:
     return TimeSeries(load.start, STEP, values)
 
 
-def independently(server: Server, load: TimeSeries, given: dict[str, str], *, origin: int) -> list[float]:
-    """The 0.9-quantile of the peak over each horizon, from the stored model and the samples that were put in."""
+def independently(server: Server, load: TimeSeries, given: dict[str, str], *, origin: int, level: float) -> list[float]:
+    """The peak over each horizon read at this level, from the stored model and the samples that were put in."""
     series_id = parse_trigger(namespace="shop", name="web", metadata=given).series_id
     store = SqliteStore(server.store)
     default_registry()
-    key = ModelKey(forecaster="auto", window=WINDOW // STEP, horizon=HORIZON)
+    key = ModelKey(forecaster="auto", window=WINDOW // STEP, horizon=HORIZON, steps=4)
     stored = store.model(series_id, key.stored_name)
     store.close()
     assert stored is not None
     fitted = loads(msgspec.msgpack.decode(stored.data, type=Kept).data)
     context = as_prometheus_sees(load, until=origin).last(WINDOW // STEP + 1).last(fitted.context_length)
-    peak: list[float] = fitted.predict(context, horizon=HORIZON, levels=[0.5, 0.9, 0.95, 0.99]).peak[1].tolist()
+    knots = levels_for(0.9)
+    forecast = fitted.predict(context, horizon=HORIZON, levels=sorted({0.5, 0.95, 0.99, *knots}))
+    around = forecast.peak[[forecast.levels.index(knot) for knot in knots]]
+    offset = math.log(level / (1 - level)) - math.log(0.9 / 0.1)
+    peak: list[float] = (np.array(weights_at(offset, 0.9)) @ around).tolist()
     return peak
 
 
@@ -141,7 +146,7 @@ async def test_keda_is_answered_with_the_load_of_the_near_future(
     explained = server.explain()
     origin = round(time.time() - explained["forecast"]["age"])
     origin -= origin % STEP
-    peaks = independently(server, load, given, origin=origin)
+    peaks = independently(server, load, given, origin=origin, level=explained["gate"]["level"])
     steps = math.ceil((time.time() + LEAD_TIME + ASKING_DELAY - origin) / STEP)
     possible = {peaks[steps - 1], peaks[steps - 2]}  # the call was a moment ago, perhaps on the other side of a step
     assert explained["forecast"]["peak"] in [pytest.approx(peak, rel=1e-9) for peak in possible]

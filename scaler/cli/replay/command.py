@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from forecasting.refits import fit_times
@@ -13,11 +14,13 @@ from scaler.cli.replay.html import COMPARED, write_html
 from scaler.cli.replay.jobs import FitJob, Fitted, RunJob, fit, run_setting
 from scaler.cli.replay.output import print_json, print_table, write_decisions
 from scaler.decision import horizon
+from scaler.decision.reading import levels_for
+from scaler.engine.alignment import lives_tested, longest_period
 from scaler.engine.ladder import STAND_INS
 from scaler.engine.state import BANDS
 from scaler.errors import InvalidSettings
 from scaler.replay.compare import HEADROOMS, QUANTILES
-from scaler.replay.forecasts import highest_so_far, peaks_of
+from scaler.replay.forecasts import highest_so_far, peaks_of, read_peaks
 from scaler.replay.policies import Peaks
 from scaler.replay.report.content import coverage
 from scaler.replay.study import Setting
@@ -25,7 +28,7 @@ from scaler.trigger.parse import SCHEMA
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from scaler.replay.study import Study
 
@@ -47,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     with Pool(arguments.jobs, quiet=arguments.json) as pool:
         quantiles = sorted({setting.quantile for setting in settings if setting.quantile is not None})
         fits = _forecast(arguments, study, train_end, quantiles, pool) if quantiles else []
-        peaks = _peaks(study, fits, quantiles)
+        peaks = _peaks(arguments, study, fits, quantiles)
         jobs = [
             RunJob(
                 study=study,
@@ -118,28 +121,35 @@ def _forecast(
             horizon=horizon(
                 window=policy.window, step=series.step, forecast_max_age=policy.forecast_max_age + study.metric_delay
             ),
-            levels=tuple(sorted({*BANDS, *quantiles})),
+            levels=tuple(sorted({*BANDS, *chain.from_iterable(levels_for(quantile) for quantile in quantiles)})),
             history=max(1, int(SCHEMA.defaults["history_window"]) // series.step),
+            steps=horizon(window=policy.window, step=series.step, forecast_max_age=0.0),
         )
         for position in range(len(times))
     ]
     return pool.map(fit, jobs, doing=f"forecasting with {first}")
 
 
-def _peaks(study: Study, fits: Iterable[Fitted], quantiles: Sequence[float]) -> dict[float, Peaks]:
-    """The forecasts by quantile."""
+def _peaks(
+    arguments: argparse.Namespace, study: Study, fits: Sequence[Fitted], quantiles: Sequence[float]
+) -> dict[float, Peaks]:
+    """The forecasts by quantile, read as the engine would have read them."""
+    series, window = study.series, int(SCHEMA.defaults["history_window"]) // study.series.step
     used = [fitted for fitted in fits if fitted.refit is not None]
-    series = study.series
-    batches = [fitted.refit for fitted in used if fitted.refit is not None]
-    levels = batches[0].batch.levels if batches else tuple(quantiles)
-    steps = batches[0].batch.horizon if batches else 1
-    values = peaks_of(series, batches, horizon=steps, levels=len(levels))
+    tested = [(fitted.refit, fitted.ranks) for fitted in fits if fitted.refit is not None]
+    longest = longest_period(refit_every=arguments.refit_every, window=window, step=series.step)
     highest = highest_so_far(series, window=int(SCHEMA.defaults["history_window"]))
     return {
         quantile: Peaks(
             forecaster=" or ".join(dict.fromkeys(fitted.forecaster for fitted in used)),
             quantile=quantile,
-            values=values[levels.index(quantile)],
+            values=read_peaks(
+                series,
+                tested,
+                quantile=quantile,
+                steps=horizon(window=study.decision.window, step=series.step, forecast_max_age=0.0),
+                looked_back_on=lives_tested(longest=longest, step=series.step),
+            ),
             highest=highest,
         )
         for quantile in quantiles

@@ -52,6 +52,7 @@ def write_html(
     if equal is not None and equal.setting not in (*COMPARED, asked):
         others.insert(1, _shown(equal))
     shown_equal = None if equal is None else next((one for one in others if one.point == equal.point), None)
+    chosen_served = by_setting[asked].served
     content = Content(
         name=name,
         study=study,
@@ -61,6 +62,7 @@ def write_html(
         curves=_curves([run.point for run in runs]),
         calibration=calibration,
         forecasts="; ".join(forecasters(fits)),
+        gate=chosen_served.gate if chosen_served is not None else None,
     )
     path.write_text(page(content), encoding="utf-8")
 

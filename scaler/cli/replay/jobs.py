@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from forecasting.adaptive import RANK_LEVELS, ranks_of
+from forecasting.calibration import future, running_maximum
 from forecasting.errors import FitFailed, InsufficientHistory
 from forecasting.refits import refit_at
 from forecasting.registry import default_registry
 from scaler.replay.compare import Point
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from forecasting.evaluation import Refit
     from forecasting.series import TimeSeries
     from scaler.replay.policies import Peaks, Served
@@ -33,6 +39,7 @@ class FitJob:
         horizon: Steps to forecast.
         levels: Quantile levels.
         history: Samples to fit to, at most.
+        steps: Of a decision's window: the forecasts are put to the test on its peak. 0: they are not.
     """
 
     series: TimeSeries
@@ -43,6 +50,7 @@ class FitJob:
     horizon: int
     levels: tuple[float, ...]
     history: int
+    steps: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,17 +61,20 @@ class Fitted:
         forecaster: Name of the one used; "" if none could be fitted.
         explanation: What it says of itself; why each before it could not be fitted.
         refit: The forecasts; None without a forecaster.
+        ranks: Where the peaks until the next fit lay among them, see `forecasting.adaptive`.
     """
 
     forecaster: str
     explanation: str
     refit: Refit | None
+    ranks: NDArray[np.uint16] = field(default_factory=lambda: np.empty(0, dtype=np.uint16))
 
 
 def fit(job: FitJob) -> Fitted:
     """Fits the first forecaster of the ladder that can be, and forecasts from every sample until the next fit."""
     registry = default_registry()
     failures: list[str] = []
+    levels = tuple(sorted({*job.levels, *(RANK_LEVELS if job.steps else ())}))
     for name in job.ladder:
         forecaster = registry.create(name, job.parameters if name == job.ladder[0] else None)
         try:
@@ -73,15 +84,33 @@ def fit(job: FitJob) -> Fitted:
                 job.times,
                 job.position,
                 horizon=job.horizon,
-                levels=job.levels,
+                levels=levels,
                 history=job.history,
             )
         except (InsufficientHistory, FitFailed) as error:
             failures.append(str(error))
             continue
         says = getattr(refit.fitted, "explanation", "")
-        return Fitted(name, "; ".join((*failures, says) if says else failures), refit)
+        ranks = _ranks(job, refit)
+        return Fitted(name, "; ".join((*failures, says) if says else failures), _only(refit, job.levels), ranks)
     return Fitted("", "; ".join(failures), None)
+
+
+def _ranks(job: FitJob, refit: Refit) -> NDArray[np.uint16]:
+    """Of the peaks whose window is over when the next fit is made, as the engine ranks them."""
+    after = refit.positions[1 : max(1, len(refit.positions) - job.steps + 1)]
+    if not job.steps or not len(after):
+        return np.empty(0, dtype=np.uint16)
+    came = running_maximum(future(job.series.values, after, job.steps))[:, -1]
+    rows = [refit.batch.levels.index(level) for level in RANK_LEVELS]
+    return ranks_of(came, refit.batch.peak[1 : len(after) + 1, rows, job.steps - 1])
+
+
+def _only(refit: Refit, levels: tuple[float, ...]) -> Refit:
+    """The forecasts at these levels alone: they travel to another process."""
+    batch = refit.batch
+    rows = [batch.levels.index(level) for level in levels]
+    return replace(refit, batch=replace(batch, levels=levels, values=batch.values[:, rows], peak=batch.peak[:, rows]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scaler.replay.compare import shed_at_cost
+from scaler.replay.report import gate_in_words
 from scaler.times import iso
 from scaler.words import duration, number, plural
 
@@ -29,6 +31,9 @@ __all__ = ["forecasters", "print_json", "print_table", "write_decisions"]
 def print_json(series: str, chosen: Run, sweep: Sequence[Run], *, seconds: float) -> None:
     """The figures of the setting asked for, and those of a sweep under `sweep`."""
     document: dict[str, object] = _figures(series, chosen.point, seconds)
+    gate = chosen.served.gate if chosen.served else None
+    if gate is not None:
+        document["gate"] = asdict(gate)
     if sweep:
         document["sweep"] = [_figures(series, run.point, None) for run in sweep]
     print(json.dumps(document))
@@ -103,8 +108,13 @@ def print_table(
             style="bold" if run is chosen else "",
         )
     console.print(table)
-    for line in (*forecasters(fits), *_comparison(chosen, runs), f"took {duration(seconds)}"):
+    for line in (*forecasters(fits), *_gate(chosen), *_comparison(chosen, runs), f"took {duration(seconds)}"):
         console.print(line, highlight=False)
+
+
+def _gate(chosen: Run) -> list[str]:
+    gate = chosen.served.gate if chosen.served else None
+    return [] if gate is None else [gate_in_words(gate)]
 
 
 def forecasters(fits: Sequence[Fitted]) -> list[str]:

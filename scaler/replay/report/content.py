@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from forecasting.series import FloatArray, TimeSeries
     from scaler.replay.compare import Point
+    from scaler.replay.gating import GateLog
     from scaler.replay.simulator import Outcome
     from scaler.replay.study import Study
 
@@ -51,6 +52,7 @@ class Content:
         curves: All settings run, by the name of a curve.
         calibration: Share of actual peaks at or below the forecast, by quantile; empty without forecasts.
         forecasts: Which methods forecast, and what they say; "" without.
+        gate: What the gate did; None without forecasts.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Content:
     curves: Mapping[str, Sequence[Point]]
     calibration: Mapping[float, float]
     forecasts: str
+    gate: GateLog | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ def page(content: Content) -> str:
         _over_time(content),
         _curves(content),
         _events(content),
+        _gate(content),
         _paste(content),
         _fine_print(content),
     )
@@ -141,6 +142,17 @@ def _event(episode: Episode, times: object, target: float) -> tuple[str, ...]:
         str(-int(-episode.peak // target)),
         *(number(shed) for shed in episode.shed),
     )
+
+
+def _gate(content: Content) -> str:
+    """When the forecast was left out, and why."""
+    if content.gate is None or not content.gate.changes:
+        return ""
+    shown = content.gate.changes[:_EVENTS]
+    rows = [(iso(one.time), "takes part" if one.trusted else "is left out", one.verdict) for one in shown]
+    more = len(content.gate.changes) - len(shown)
+    rest = f'<p class="muted">{more} more changes.</p>' if more else ""
+    return f"<section><h2>The gate</h2>{table(('from (UTC)', 'the forecast', 'because'), rows)}{rest}</section>"
 
 
 def _paste(content: Content) -> str:

@@ -6,14 +6,26 @@ from typing import TYPE_CHECKING
 
 from scaler.kinds import show_duration, show_number
 from scaler.report.document import capital
-from scaler.words import duration, number
+from scaler.words import duration, number, plural
 
 if TYPE_CHECKING:
     from scaler.replay.behavior import Rules
+    from scaler.replay.gating import GateLog
     from scaler.replay.report.content import Content
     from scaler.replay.study import Study
 
-__all__ = ["scaled_object", "summary"]
+__all__ = ["gate_in_words", "scaled_object", "summary"]
+
+
+def gate_in_words(gate: GateLog) -> str:
+    """What the gate did over the replay, in a sentence or two."""
+    if not gate.changes and not gate.demoted:
+        return f"the gate let the forecast take part throughout; at the end: {gate.last}"
+    times = plural(sum(not change.trusted for change in gate.changes), "time")
+    return (
+        f"the gate demoted the forecast {times}, for {gate.demoted:.1%} of the replay: headroom x observed was served "
+        f"meanwhile; at the end: {gate.last}"
+    )
 
 
 def summary(content: Content) -> list[str]:
@@ -53,6 +65,8 @@ def summary(content: Content) -> list[str]:
     )
     if content.forecasts:
         sentences.append(capital(content.forecasts) + ".")
+    if content.gate is not None:
+        sentences.append(capital(gate_in_words(content.gate)) + ".")
     return sentences
 
 

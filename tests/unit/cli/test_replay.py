@@ -55,6 +55,7 @@ KEYS = [
     "oracle_pod_hours",
     "cost_ratio",
     "scale_events",
+    "gate",
     "seconds",
 ]
 
@@ -65,7 +66,11 @@ def test_json_has_the_figures_and_decisions_account_for_them(
     out = tmp_path / "decisions.csv"
     assert replay(trace, "--target", 10, "--forecaster", "naive", "--json", "--decisions", out) == 0
     document = figures(capsys)
-    assert list(document) == KEYS
+    assert sorted(document) == sorted(KEYS)
+    gate = document["gate"]
+    assert isinstance(gate, dict)
+    assert (gate["demoted"], gate["changes"]) == (0.0, [])
+    assert gate["last"].startswith("the gate trusts the forecast: over the last 5h, ")
     assert (document["series"], document["policy"]) == ("shop", "foresail")
     assert (document["quantile"], document["headroom"]) == (0.9, 1.2)
     table = rows(out)

@@ -46,7 +46,7 @@ class TestFirstSight:
     async def test_the_past_is_asked_for_once_and_whole(self, bench: Any, start: int) -> None:
         bench.register(historyTimeWindow="2d")
         await settled(bench)
-        assert bench.source.asked == [(start - 2 * DAY - 6 * HOUR, start)]  # a window, and what comes between two fits
+        assert bench.source.asked == [(start - 2 * DAY - 18 * HOUR, start)]  # a window, and what comes between two fits
 
     async def test_the_outlook_covers_the_window_until_it_is_too_old(self, bench: Any) -> None:
         trigger = bench.register(leadTime="3m", quantile="0.95")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
-from scaler.decision import decide
+from scaler.decision import DecisionPolicy, decide
 from scaler.decision.gate import GateState, Standing
-from scaler.engine.gating import is_gate_record
+from scaler.engine.gating import Gating, is_gate_record
+from scaler.engine.state import TriggerState
 from scaler.policy import policy_of
 from scaler.store.sqlite import SqliteStore
 from scaler.trigger import parse_trigger
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import pytest
+
+    from scaler.engine.persistence import Persistence
     from tests.unit.engine.conftest import Workbench
 
 HOUR = 3600
@@ -138,3 +143,53 @@ async def test_an_announced_event_is_no_evidence(bench: Workbench, start: int) -
     during = [hour.start for hour in series.triggers[excused].gate.hours if hour.start > begun]
     assert during == []
     assert len([hour for hour in series.triggers[blamed].gate.hours if hour.start > begun]) >= 3
+
+
+async def test_a_trigger_that_comes_back_goes_on_where_it_was(bench: Workbench, start: int) -> None:
+    bench.source.load = fallen(start)
+    trigger = bench.register(**TRIGGER)
+    await bench.engine.settle()
+    for quarter in range(1, 33):
+        bench.engine.called([trigger])
+        await bench.at(start + 900.0 * quarter)
+    (series,) = bench.engine.series
+    gate = series.triggers[trigger].gate
+    assert gate.standing is Standing.DEMOTED
+    bench.engine.housekeep()
+    await bench.at(bench.clock.now + HOUR)
+    assert bench.engine.trigger_count == 0
+    bench.register(**TRIGGER)
+    await bench.engine.settle()
+    (series,) = bench.engine.series
+    back = series.triggers[trigger]
+    assert set(gate.hours[1:-1]) <= set(back.gate.hours)
+    assert (back.gate.standing, back.judgement.trusted) == (Standing.DEMOTED, False)
+
+
+async def test_an_orderly_end_loses_no_evidence(make_workbench: Callable[..., Workbench], start: int) -> None:
+    first = make_workbench()
+    trigger = first.register(**TRIGGER)
+    await first.engine.settle()
+    await first.at(start + 2.4 * HOUR)
+    (series,) = first.engine.series
+    gate = series.triggers[trigger].gate
+    first.engine.keep()
+    await first.persistence.flush(now=first.clock.now)
+    second = make_workbench()
+    second.clock.now = first.clock.now
+    await second.engine.warm_start()
+    second.register(**TRIGGER)
+    assert second.engine._series_of[trigger].triggers[trigger].gate == gate
+
+
+def test_what_is_kept_at_hand_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scaler.engine.gating._MOST_AT_HAND", 2)
+    written: list[str] = []
+    persistence = cast("Persistence", SimpleNamespace(add_snapshot=lambda name, _: written.append(name)))
+    gating = Gating(persistence=persistence, policy_of=lambda _: DecisionPolicy(threshold=1.0))
+    for name in "abcd":
+        config = parse_trigger(namespace="shop", name=name, metadata=DECIDING)
+        gating.keep(TriggerState(config=config, called_at=0.0, gate=GateState(since=60)))
+        gating.keep(TriggerState(config=config, called_at=0.0))  # nothing to keep
+    assert len(written) == 4
+    assert list(gating._stored) == written[2:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from forecasting.errors import InsufficientHistory
@@ -107,3 +108,50 @@ class TestRefits:
             None,
             "naive needs 1 known samples of history, this series has 0",
         )
+
+
+SHORTFALL = {"forecaster": "seasonal-naive", "queryStep": "5m", "historyTimeWindow": "3d", "threshold": "5"}
+
+
+class TestShortfall:
+    """`sloShortfall`: the quantile is chosen with each fit."""
+
+    async def test_the_quantile_is_chosen_with_the_fit_told_and_kept(self, make_workbench: Callable[..., Any]) -> None:
+        def rough(time: float) -> float:
+            return 100.0 + 40.0 * math.sin(0.7 * time)
+
+        first = make_workbench()
+        first.source.load = rough
+        strict = first.register("strict", sloShortfall="0%", headroom="1", **SHORTFALL)
+        loose = first.register("loose", sloShortfall="50%", headroom="1", **SHORTFALL)
+        given = first.register("given", quantile="0.95", **SHORTFALL)
+        await settled(first)
+        outlooks = [first.snapshot(trigger).outlook for trigger in (strict, loose, given)]
+        assert [outlook.quantile for outlook in outlooks[1:]] == [0.5, 0.95]
+        assert outlooks[0].quantile > 0.5
+        assert outlooks[1].choice.startswith("the 0.5-quantile, chosen by replaying the last ")
+        assert outlooks[2].choice == ""
+        assert len(first.fits.requests) == 3
+        assert outlooks[0].peak > outlooks[1].peak
+
+        second = make_workbench()
+        second.source.load = rough
+        second.register("strict", sloShortfall="0%", headroom="1", **SHORTFALL)
+        await settled(second)
+        assert second.fits.requests == []
+        assert second.snapshot(strict).outlook == outlooks[0]
+
+    async def test_the_next_choice_starts_from_this_one(self, make_workbench: Callable[..., Any], start: int) -> None:
+        bench = make_workbench(idle_after=float(DAY))
+        trigger = bench.register(sloShortfall="0%", headroom="1", **SHORTFALL)
+        await settled(bench)
+        quantile = bench.snapshot(trigger).outlook.quantile
+        await bench.at(start + 6 * HOUR)
+        assert [request.before for request in bench.fits.requests] == [None, quantile]
+
+    async def test_until_the_first_choice_it_is_the_usual_quantile(self, bench: Any, start: int) -> None:
+        bench.source.begins = start - HOUR
+        trigger = bench.register(sloShortfall="0.1%", historyTimeWindow="3d")
+        await settled(bench)
+        outlook = bench.snapshot(trigger).outlook
+        assert (outlook.quantile, outlook.choice) == (0.9, "")

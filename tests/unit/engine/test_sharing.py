@@ -37,10 +37,10 @@ class TestSharing:
         await settled(bench)
         late = bench.register("late", historyTimeWindow="3d")
         await settled(bench)
-        assert bench.source.asked == [(start - DAY - 6 * HOUR, start), (start - 3 * DAY - 6 * HOUR, start)]
+        assert bench.source.asked == [(start - DAY - 18 * HOUR, start), (start - 3 * DAY - 18 * HOUR, start)]
         (series,) = bench.engine.series
-        assert series.history.last().start == start - 3 * DAY - 6 * HOUR
-        assert series.history.last().known == (3 * DAY + 6 * HOUR) // MINUTE + 1
+        assert series.history.last().start == start - 3 * DAY - 18 * HOUR
+        assert series.history.last().known == (3 * DAY + 18 * HOUR) // MINUTE + 1
         assert bench.snapshot(late).outlook is not None
         await bench.at(start + 2 * MINUTE)
         assert bench.source.asked[2:] == [(start + MINUTE, start + MINUTE)]
@@ -61,7 +61,7 @@ class TestSharing:
         bench.register("one", historyTimeWindow="1d")
         await settled(bench)
         await bench.at(start + 3 * MINUTE - 1)
-        assert [first for first, _ in bench.source.asked] == [start - DAY - 6 * HOUR, start + 60, start + 120]
+        assert [first for first, _ in bench.source.asked] == [start - DAY - 18 * HOUR, start + 60, start + 120]
 
     async def test_another_step_is_another_series(self, bench: Any) -> None:
         bench.register("one")

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from forecasting.calibration import future, running_maximum
 from forecasting.errors import FitFailed
 from forecasting.models.naive import Naive
 from forecasting.refits import fit_times, refit_at
 from forecasting.series import TimeSeries
-from scaler.replay.forecasts import highest_so_far, peaks_of
+from scaler.cli.replay.jobs import FitJob, Fitted, fit
+from scaler.decision.reading import levels_for
+from scaler.replay.forecasts import highest_so_far, peaks_of, read_peaks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,3 +86,59 @@ def test_what_is_forecast_at_the_last_sample_does_not_depend_on_there_being_more
     # a fit is due at the end of the cut series
     cut = SERIES.until(12000)
     np.testing.assert_array_equal(made(cut, Naive(), 6000)[:, 190], made(SERIES, Naive(), 6000)[:, 190])
+
+
+class TestRead:
+    """Forecasts read as the engine reads them."""
+
+    STEPS = 3
+
+    def fits(self, values: np.ndarray, *, every: int = 100) -> list[Fitted]:
+        """Fits to `values`, each put to the test until the next."""
+        series = TimeSeries(0, 60, values)
+        times = tuple(fit_times(series, train_end=200 * 60, refit_every=every * 60))
+        jobs = [
+            FitJob(
+                series=series,
+                ladder=("naive",),
+                parameters={},
+                times=times,
+                position=position,
+                horizon=5,
+                levels=levels_for(0.9),
+                history=100_000,
+                steps=self.STEPS,
+            )
+            for position in range(len(times))
+        ]
+        return [fit(job) for job in jobs]
+
+    def read(self, values: np.ndarray, fits: list[Fitted], *, back: int = 2) -> np.ndarray:
+        tested = [(one.refit, one.ranks) for one in fits if one.refit is not None]
+        series = TimeSeries(0, 60, values)
+        return read_peaks(series, tested, quantile=0.9, steps=self.STEPS, looked_back_on=back)
+
+    def test_what_the_fits_before_have_missed_raises_the_level(self) -> None:
+        rng = np.random.default_rng(5)
+        values = np.concatenate([rng.normal(100.0, 2.0, 300), rng.normal(100.0, 12.0, 300)])
+        fits = self.fits(values)
+        peaks = self.read(values, fits)
+        plain = peaks_of(
+            TimeSeries(0, 60, values), [one.refit for one in fits if one.refit is not None], horizon=5, levels=4
+        )
+        assert [len(one.ranks) for one in fits] == [97] * 3 + [96]  # from the sample after a fit; whose window is over
+        np.testing.assert_array_equal(peaks[200:300], plain[1, 200:300])  # nothing was learned yet
+        assert (peaks[400:500] > plain[1, 400:500]).all()
+        came = running_maximum(future(values, np.arange(400, 497), 3))[:, -1]
+        off = [abs(float((came <= table[400:497, 2]).mean()) - 0.9) for table in (plain[1], peaks)]
+        assert off[1] < off[0]
+
+    def test_what_comes_after_a_fit_changes_nothing_before(self) -> None:
+        rng = np.random.default_rng(6)
+        values = rng.gamma(2.0, 10.0, 520)
+        whole = self.read(values, self.fits(values))
+        for cut in (301, 350, 402, 500):
+            np.testing.assert_array_equal(self.read(values[:cut], self.fits(values[:cut])), whole[:cut])
+
+    def test_without_forecasts_there_is_nothing_to_read(self) -> None:
+        assert np.isnan(self.read(np.ones(10), [])).all()

@@ -16,6 +16,7 @@ from scaler.decision.gate import GateRule, Standing, judge
 from scaler.replay.demand import Demand
 from scaler.replay.forecasts import highest_so_far, peaks_of
 from scaler.replay.policies import Peaks, Served, foresail
+from scaler.replay.report import gate_in_words
 from tests.support.traces import read_trace
 
 if TYPE_CHECKING:
@@ -100,6 +101,16 @@ def test_a_third_of_the_load_demotes_a_method_that_does_not_follow(load: FloatAr
     demand, answers = served(series, peaks, start=at + 60, samples=600)
     np.testing.assert_array_equal(answers.value, POLICY.headroom * demand.observed)
     assert set(answers.reasons) == {"demoted"}
+    _, whole = served(series, peaks, start=FAULT, samples=2 * DAY - 120)
+    assert whole.gate is not None
+    left_out, taken_back = whole.gate.changes
+    assert [(left_out.time, left_out.trusted), (taken_back.time, taken_back.trusted)] == [
+        ((FAULT + round(out * 60)) * 60, False),
+        ((FAULT + round(back * 60)) * 60, True),
+    ]
+    assert left_out.verdict == verdict(judged[at]).verdict
+    assert whole.gate.demoted == pytest.approx((back - out) * 60 / (2 * DAY - 120), abs=0.001)
+    assert gate_in_words(whole.gate).startswith("the gate demoted the forecast 1 time, for ")
 
 
 @pytest.mark.parametrize("fault", ["outage", "stuck"])

@@ -36,6 +36,8 @@ class Reading:
     trusted: bool | None = None
     gain: float | None = None
     coverage: float | None = None
+    quantile: float | None = None
+    level: float | None = None
     lead_time: float | None = None
 
 
@@ -49,6 +51,8 @@ KNOWN = Reading(
     trusted=False,
     gain=-0.25,
     coverage=0.5,
+    quantile=0.9,
+    level=0.92,
     lead_time=42.0,
 )
 UNKNOWN = Reading(name='odd "name"\n')
@@ -138,6 +142,8 @@ async def test_figures_are_those_told() -> None:
     assert value(page, "foresail_gate_trusted", **trigger) == 0.0
     assert value(page, "foresail_gate_gain_ratio", **trigger) == -0.25
     assert value(page, "foresail_gate_coverage_ratio", **trigger) == 0.5
+    assert value(page, "foresail_forecast_level_ratio", **trigger) == 0.92
+    assert value(page, "foresail_quantile_ratio", **trigger) == 0.9
     assert value(page, "foresail_lead_time_seconds", **trigger) == 42.0
     assert value(page, "foresail_triggers") == 2.0
     assert value(page, "foresail_rpc_total", method="GetMetrics", code="OK") == 1.0

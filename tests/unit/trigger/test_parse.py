@@ -260,6 +260,19 @@ def test_an_empty_value_counts_as_not_given() -> None:
         ),
         ({"quantile": "0.4"}, 'quantile is "0.4": it must be a number from 0.5 to 0.999'),
         ({"quantile": "0.9", "costRatio": "9"}, "quantile and costRatio exclude each other; give only one of them"),
+        (
+            {"quantile": "0.9", "sloShortfall": "1%"},
+            "quantile and sloShortfall exclude each other; give only one of them",
+        ),
+        (
+            {"quantile": "0.9", "costRatio": "9", "sloShortfall": "1%"},
+            "quantile, costRatio and sloShortfall exclude each other; give only one of them",
+        ),
+        (
+            {"sloShortfall": "0.001"},
+            'sloShortfall is "0.001": it must be a percentage of the load from 0% to 50%, such as 0.1%',
+        ),
+        ({"sloShortfall": "60%"}, 'sloShortfall is "60%": it must be a number from 0 to 50'),
         ({"mode": "Active"}, 'mode is "Active": it must be active or observe'),
         (
             {"timeZone": "Europe/Berln"},

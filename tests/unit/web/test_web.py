@@ -83,6 +83,7 @@ def snapshot(*, trusted: bool = True, **changes: object) -> Snapshot:
         verdict="" if trusted else "worse than persistence for two days",
         gain=0.3 if trusted else -0.5,
         coverage=0.92,
+        level=0.91,
     )
     made = Snapshot(trigger="t", series="s", made_at=NOW, observed=1000.0, observed_at=NOW - 5.0, outlook=outlook)
     return msgspec.structs.replace(made, **changes)
@@ -187,6 +188,8 @@ async def test_triggers_are_listed_in_order(world: World, client: httpx.AsyncCli
         "trusted": True,
         "gain": 0.3,
         "coverage": 0.92,
+        "quantile": 0.9,
+        "level": 0.91,
         "lead_time": 180.0,
     }
     assert (listed[0]["served"], listed[0]["active"], listed[0]["observed"], listed[0]["trusted"]) == (None,) * 4
@@ -231,11 +234,12 @@ async def test_an_explanation_has_every_part(world: World, client: httpx.AsyncCl
             "age": 40.0,
             "model": "seasonal-profile",
             "explanation": "",
+            "choice": "",
             "model_age": 3600.0,
             "bands": {"0.5": 1000.0, "0.9": 1500.0},
             "used": True,
         },
-        "gate": {"trusted": True, "verdict": "", "gain": 0.3, "coverage": 0.92},
+        "gate": {"trusted": True, "verdict": "", "gain": 0.3, "coverage": 0.92, "level": 0.91},
         "event": None,
         "note": "ets stepped down",
         "warning": "looks like a per-pod average",
@@ -259,6 +263,7 @@ async def test_a_forecast_that_is_not_trusted_is_shown_and_not_served(world: Wor
         "verdict": "worse than persistence for two days",
         "gain": -0.5,
         "coverage": 0.92,
+        "level": 0.91,
     }
     assert shown["reason"] == "serving 1200: 1.2 x observed 1000, because worse than persistence for two days"
 

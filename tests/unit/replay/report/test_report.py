@@ -9,6 +9,7 @@ from forecasting.series import TimeSeries
 from scaler.decision import DecisionPolicy
 from scaler.replay.behavior import parse_behavior
 from scaler.replay.compare import Point
+from scaler.replay.gating import GateChange, GateLog
 from scaler.replay.report import Content, Shown, page
 from scaler.replay.report.content import coverage, episodes
 from scaler.replay.report.words import scaled_object, summary
@@ -151,3 +152,18 @@ def test_a_page_without_curves_and_forecasts_stands(content: Content) -> None:
     assert "<title>Foresail on Shop &amp; Co</title>" in text
     assert "What a little more costs" not in text
     assert "The events that hurt most" in text
+
+
+def test_the_gate_is_told_and_when_it_left_the_forecast_out(content: Content) -> None:
+    trusting = GateLog(0.0, (), "the gate trusts the forecast", 0.4, 0.9)
+    page_of_trust = page(replace(content, gate=trusting))
+    assert "The gate let the forecast take part throughout; at the end: the gate trusts the forecast." in page_of_trust
+    assert "<h2>The gate</h2>" not in page_of_trust
+    changes = tuple(GateChange(60 * n, bool(n % 2), f"verdict {n}") for n in range(14))
+    text = page(replace(content, gate=GateLog(0.25, changes, "verdict 13", -0.2, 0.7)))
+    assert "The gate demoted the forecast 7 times, for 25.0% of the replay: headroom x observed was served" in text
+    assert "<h2>The gate</h2>" in text
+    assert "is left out" in text
+    assert "verdict 11" in text
+    assert "verdict 12</td>" not in text
+    assert "2 more changes." in text
