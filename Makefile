@@ -89,12 +89,19 @@ clean: ## remove what the other targets made
 
 TOOLS := .venv-tools
 
-.PHONY: lock
+.PHONY: lock fuzz
+
+SECONDS_EACH ?= 60
+SEED ?= 1
 
 $(TOOLS)/.ready:
 	$(PYTHON) -m venv $(TOOLS) 2>/dev/null || { rm -rf $(TOOLS); .ci/need python3-venv; $(PYTHON) -m venv $(TOOLS); }
 	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check uv pip-audit cyclonedx-bom
 	@touch $@
+
+fuzz: dev ## feed every kind of input from outside by coverage; SECONDS_EACH=60 SEED=1 MORE="--corpus DIR TARGET ..."
+	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet '.[fuzz]'
+	$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS_EACH) --seed $(SEED) $(MORE)
 
 lock: $(TOOLS)/.ready ## pin what the image installs, with hashes: deploy/image/requirements.lock
 	$(TOOLS)/bin/uv pip compile pyproject.toml --universal --generate-hashes --quiet --upgrade \

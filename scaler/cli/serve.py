@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import sys
 import time
@@ -77,6 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
         overrides["allow_addresses"] = ",".join(arguments.allow_addresses)
     settings = load_settings(path=arguments.config, environ=os.environ, overrides=overrides)
     setup_logging(level=settings.log_level, log_format=settings.log_format)
+    # a core file would hold the credentials of all sources; the engine and its workers inherit this
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     uvloop.run(_serve(settings))
     return 0
 

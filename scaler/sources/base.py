@@ -36,7 +36,7 @@ class SourceSpec:
     name: str = ""  # of a source named in the settings
     namespace: str = ""  # `namespace` query parameter (Thanos and the like)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    query_parameters: tuple[tuple[str, str], ...] = ()
+    query_parameters: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     auth_modes: tuple[str, ...] = ()
     bearer_token: str = field(default="", repr=False)
     username: str = field(default="", repr=False)

@@ -66,6 +66,7 @@ __all__ = [
 
 DEFAULT_MAX_BYTES = 32 * 1024 * 1024
 _LONGEST_DETAIL = 300  # characters of a server's own words in our texts
+_SHORTEST_KEY = 8  # characters; a shorter query parameter is a word such as `true`, no key
 _PIECE = 256 * 1024  # bytes that one step of decompression may yield
 
 # These belong to the connection, not to the tenant who writes the headers.
@@ -230,7 +231,9 @@ class Fetcher:
             spec.custom_auth_value,
             spec.key,
             _basic(spec),
+            spec.username,
             *(value for _, value in spec.headers),
+            *(value for _, value in spec.query_parameters if len(value) >= _SHORTEST_KEY),
         )
 
     def quoted(self, text: str) -> str:

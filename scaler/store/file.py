@@ -181,7 +181,12 @@ class StoreFile:
     def _check(self, connection: sqlite3.Connection) -> None:
         application_id = _pragma(connection, "application_id")
         version = _pragma(connection, "user_version")
-        tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        try:
+            tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # the statement is right, so the file's header is not
+                raise _Unusable("corrupt", str(error)) from error
+            raise
         if (application_id, version, tables) == (0, 0, 0):
             return  # new, or its making was cut short
         if application_id != self._application_id:

@@ -43,8 +43,8 @@ class Server:
 
     def __init__(self, directory: Path, prometheus: str, **settings: str) -> None:
         self._directory = directory
-        self._settings = _SETTINGS | settings
-        self._allow = prometheus.removeprefix("http://")
+        self.settings = _SETTINGS | settings
+        self.allow = prometheus.removeprefix("http://")  # what triggers may name
         self._process: subprocess.Popen[bytes] | None = None
         self.more_settings = ""  # tables, behind the keys
         self.environment: dict[str, str] = {}
@@ -62,7 +62,7 @@ class Server:
 
     async def start(self) -> None:
         self.log.write_bytes(b"")
-        lines = [f"{key} = {json.dumps(value)}" for key, value in self._settings.items()]
+        lines = [f"{key} = {json.dumps(value)}" for key, value in self.settings.items()]
         (self._directory / "foresail.toml").write_text("\n".join(lines) + "\n" + self.more_settings)
         await asyncio.to_thread(self._spawn)
         await until(self._serving, lambda: f"the server does not serve: {self.log.read_text()[-3000:]}")
@@ -74,7 +74,7 @@ class Server:
                     *(sys.executable, "-m", "scaler", "serve"),
                     *("--config", str(self._directory / "foresail.toml")),
                     *("--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"),
-                    *("--data-dir", str(self._directory / "data"), "--allow-address", self._allow),
+                    *("--data-dir", str(self._directory / "data"), "--allow-address", self.allow),
                 ],
                 stderr=log,
                 env={**os.environ, **self.environment},
@@ -127,7 +127,10 @@ class Server:
         return _children(self.engine(), "scaler.engine.worker")
 
     def kill_engine(self) -> None:
-        os.kill(self.engine(), signal.SIGKILL)
+        self.signal_engine(signal.SIGKILL)
+
+    def signal_engine(self, number: signal.Signals) -> None:
+        os.kill(self.engine(), number)
 
     def terminate(self) -> int:
         assert self._process is not None
