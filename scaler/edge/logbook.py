@@ -51,5 +51,5 @@ class Logbook:
 def _known(data: msgspec.Raw) -> Change | None:
     try:
         return _CHANGE.decode(data)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None  # written by another version

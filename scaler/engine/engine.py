@@ -197,7 +197,8 @@ class Engine:
             if is_gate_record(trigger_id):
                 self._gating.remember(trigger_id, data)
                 continue
-            with contextlib.suppress(msgspec.MsgspecError):  # written by another version: the source will tell
+            # damaged, or written by another version: the source will tell
+            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
                 self._stored[trigger_id] = msgspec.msgpack.decode(data, type=Snapshot)
         if self._stored:
             self._publish(Recalled(list(self._stored.values())))

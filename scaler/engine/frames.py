@@ -49,7 +49,7 @@ class FrameReader(Generic[_T]):
             raise EngineLost(f"a frame of {length} bytes on the local socket: at most {_LARGEST} are allowed")
         try:
             return self._decoder.decode(await self._stream.readexactly(length))
-        except (asyncio.IncompleteReadError, ConnectionError, msgspec.MsgspecError) as error:
+        except (asyncio.IncompleteReadError, ConnectionError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise EngineLost(f"a broken frame on the local socket: {error}") from error
 
 

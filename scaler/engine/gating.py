@@ -55,7 +55,7 @@ class Gating:
             return
         try:
             trigger.gate = msgspec.msgpack.decode(data, type=GateState)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             return  # written by another version: the evidence is gathered anew
         trigger.judgement = judge(trigger.gate, _rule(trigger))
 

@@ -97,7 +97,7 @@ class Modelling:
             try:
                 kept = msgspec.msgpack.decode(stored.data, type=Kept)
                 model.fitted = loads(kept.data)
-            except (msgspec.MsgspecError, InvalidState):
+            except (msgspec.MsgspecError, UnicodeDecodeError, InvalidState):
                 continue  # written by another version: it is fitted anew
             model.rung, model.fitted_at, model.choice = kept.rung, stored.fitted_at, kept.choice
             model.tried_at = stored.fitted_at

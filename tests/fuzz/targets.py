@@ -215,7 +215,7 @@ def snapshot(data: bytes) -> None:
     """A last-good snapshot of the store, and the decision made of it."""
     try:
         known = msgspec.msgpack.decode(data, type=Snapshot)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # what the engine lets pass
         return
     config = parse_trigger(namespace="shop", name="web", metadata=_LEAST)
     try:

@@ -56,6 +56,7 @@ class TestRestart:
     ) -> None:
         bench = make_workbench()
         bench.persistence.add_snapshot("shop/web/0", b"\x93not a snapshot")
+        bench.persistence.add_snapshot("shop/web/1", b"\x93\xa1\xffx")  # a text that is none
         await bench.persistence.flush(now=start)
         await bench.engine.warm_start()
         assert bench.published == []
