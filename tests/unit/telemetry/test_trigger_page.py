@@ -27,12 +27,23 @@ class Reading:
     trusted: bool | None = None
     gain: float | None = None
     coverage: float | None = None
+    quantile: float | None = None
+    level: float | None = None
     lead_time: float | None = None
 
 
 READINGS = [
     Reading(served=1.0, active=True, observed=1e9, bands={"0.5": 1 / 3, "0.99": 1234567.0}, forecast_age=0.5),
-    Reading(name='odd \\ "name"\n', served=math.inf, trusted=False, gain=-0.25, coverage=1.0, lead_time=180.0),
+    Reading(
+        name='odd \\ "name"\n',
+        served=math.inf,
+        trusted=False,
+        gain=-0.25,
+        coverage=1.0,
+        quantile=0.9,
+        level=0.91,
+        lead_time=180.0,
+    ),
     Reading(name="nothing-known"),
 ]
 
@@ -52,6 +63,8 @@ def theirs() -> str:
         metrics.GATE_TRUSTED: "trusted",
         metrics.GATE_GAIN: "gain",
         metrics.GATE_COVERAGE: "coverage",
+        metrics.QUANTILE: "quantile",
+        metrics.READ_LEVEL: "level",
         metrics.LEAD_TIME: "lead_time",
         metrics.ACTIVE: "active",
     }
