@@ -14,7 +14,7 @@ from scaler.report.style import style
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "pictures"
 TRACE = ROOT / "tests" / "data" / "traces" / "nasa_http_jul95_21d.csv.gz"
-REPLAY = ("--target", "13.5", "--forecaster", "seasonal-profile", "--behavior", "default", "--train-fraction", "0.75")
+REPLAY = ("--target", "13.5", "--forecaster", "seasonal-profile", "--behavior", "default", "--train-fraction", "0.9")
 PLOTS = {
     "replay-foresail.svg": r"load and capacity over time: Foresail",
     "replay-plain.svg": r"load and capacity over time: plain KEDA, headroom",
