@@ -292,7 +292,8 @@ class Settings:
         integer(minimum=1, maximum=100_000),
         default=256,
         group=_ANSWERING,
-        doc="Calls under way at once; more are refused.",
+        doc="Calls that may wait for their triggers' first values at once; more are refused. All others are answered, "
+        "however many wait.",
     )
     max_streams: int = parameter(
         "max_streams",

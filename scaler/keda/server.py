@@ -34,14 +34,19 @@ SERVICE = externalscaler_pb2.DESCRIPTOR.services_by_name["ExternalScaler"].full_
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 
+_UNFINISHED = 4000
+"""Calls that have begun and whose requests may be under way still, beyond those that wait and the streams. Each takes
+17 KB. A bound for each connection instead would break calls of a KEDA that begins with all its triggers at once."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds that keep one caller from taking the server away from the others.
 
     Attributes:
         deadline: Seconds that a call may take, whatever the client allows.
-        calls: Calls at work at once, streams not counted; more get RESOURCE_EXHAUSTED. Only those that wait for a
-            trigger's first value are at work for longer than a moment.
+        calls: Calls that may wait for a trigger's first value at once; more get RESOURCE_EXHAUSTED. All others are
+            at work for a moment only, and are answered however many wait.
         queue: Calls that may wait to be taken up; beyond, a growing part is refused. KEDA begins with all triggers at
             once.
         streams: Streams open at once; more get RESOURCE_EXHAUSTED.
@@ -86,11 +91,13 @@ class KedaServer:
         self._health = Health([SERVICE])
         self._streams = Streams(desk, most=limits.streams, rest=limits.stream_rest)
         calls = Calls(observer=observer, admit=admit)
-        servicer = Servicer(desk, calls=calls, streams=self._streams, deadline=limits.deadline)
+        servicer = Servicer(
+            desk, calls=calls, streams=self._streams, deadline=limits.deadline, most_waiting=limits.calls
+        )
         self._server = aio.server(
             options=_options(limits),
-            # streams have a bound of their own: they must not use up what polls need
-            maximum_concurrent_rpcs=limits.calls + limits.streams,
+            # a call counts from its first byte on: who begins calls and never ends them must not use up all of it
+            maximum_concurrent_rpcs=_UNFINISHED + limits.calls + limits.streams,
         )
         add_ExternalScalerServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

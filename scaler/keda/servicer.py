@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from scaler.errors import DeadlinePassed
+from scaler.errors import DeadlinePassed, LimitReached
 from scaler.keda.encoding import activity, metric_spec, metrics
 from scaler.pb.externalscaler_pb2_grpc import ExternalScalerServicer
-from scaler.words import duration
+from scaler.words import duration, plural
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,13 +41,17 @@ class Servicer(ExternalScalerServicer):
         calls: The boundary around each call.
         streams: The open streams.
         deadline: Seconds that a call may take, whatever the client allows: KEDA's polling allows for ever.
+        most_waiting: Calls that may wait for their triggers' first values at once. All others take a moment, so
+            however many wait, specs and known values are answered.
     """
 
-    def __init__(self, desk: Desk, *, calls: Calls, streams: Streams, deadline: float) -> None:
+    def __init__(self, desk: Desk, *, calls: Calls, streams: Streams, deadline: float, most_waiting: int) -> None:
         self._desk = desk
         self._calls = calls
         self._streams = streams
         self._deadline = deadline
+        self._most_waiting = most_waiting
+        self._waiting = 0
         # by what was sent: reading a map out of a message takes longer than all the rest of an answer. The desk says
         # how long a trigger is known.
         self._known: WeakValueDictionary[bytes, TriggerConfig] = WeakValueDictionary()
@@ -104,6 +108,12 @@ class Servicer(ExternalScalerServicer):
         if decision is not None:
             return decision
         trigger = self._read(ref)  # the desk may have let go of it while a stream held it
+        if self._waiting >= self._most_waiting:
+            raise LimitReached(
+                f"{plural(self._waiting, 'call')} wait for the first values of their triggers, the most that this "
+                "server lets wait: ask again in a moment, or raise max_concurrent_rpcs in its settings"
+            )
+        self._waiting += 1
         try:
             async with asyncio.timeout(self._deadline) as limit:
                 return await self._desk.decision(trigger, follows=follows)
@@ -113,3 +123,5 @@ class Servicer(ExternalScalerServicer):
                     f"no answer within {duration(self._deadline)}, the server's own deadline for a call"
                 ) from None
             raise
+        finally:
+            self._waiting -= 1

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 STREAMS = 1000
 MOST_STREAMS = 128  # the default of max_streams
+UNFINISHED = 1000
 SPARE = 4  # files that gRPC's core may keep for the next connection
 MIB = 1 << 20
-GROWTH = 60 * MIB  # that a thousand clients may cost at once, and more than the machinery keeps afterwards
+GROWTH = 100 * MIB  # that thousands of calls may cost at once, and more than the machinery keeps afterwards
 
 
 class Watched:
@@ -87,6 +88,8 @@ async def test_hostile_clients_take_nothing_from_the_others(
         await _metadata_of_four_mebibytes(watched)
         await _calls_given_up_half_way(watched)
         await watched.recovers()
+        await _calls_that_never_end(watched)
+        await watched.recovers()
         await _answers_that_nobody_reads(watched)
         await watched.recovers()
         await _what_is_no_grpc(watched)
@@ -145,6 +148,21 @@ async def _answers_that_nobody_reads(watched: Watched) -> None:
         for client in clients:
             await asyncio.to_thread(lambda client=client: [client.call("GetMetrics", request) for _ in range(1000)])  # type: ignore[misc]
             await asyncio.to_thread(lambda client=client: [client.call("StreamIsActive", stream) for _ in range(50)])  # type: ignore[misc]
+            await watched.answers()
+    finally:
+        for client in clients:
+            client.__exit__()
+
+
+async def _calls_that_never_end(watched: Watched) -> None:
+    """Thousands of calls that begin and never send the rest, on several connections."""
+    request = GetMetricsRequest(scaledObjectRef=watched.trigger).SerializeToString()
+    clients = [RawClient(watched.server.grpc) for _ in range(3)]
+    try:
+        for client in clients:
+            await asyncio.to_thread(
+                lambda client=client: [client.call("GetMetrics", request, finish=False) for _ in range(UNFINISHED)]  # type: ignore[misc]
+            )
             await watched.answers()
     finally:
         for client in clients:

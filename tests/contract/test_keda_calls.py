@@ -305,22 +305,30 @@ async def test_a_keda_that_begins_with_all_its_triggers_at_once_gets_an_answer_f
     assert edge.codes == [grpc.StatusCode.OK] * 1500
 
 
-async def test_calls_beyond_the_bound_are_refused_and_the_server_goes_on() -> None:
+async def test_calls_beyond_the_bound_do_not_wait_and_all_that_need_not_wait_are_answered() -> None:
     desk = ScriptedDesk(None)
     desk.first = decided(1.0)
+    desk.answers = {"known": decided(2.0)}
     desk.arrival.clear()
     async with (
         running_edge(desk, limits=Limits(calls=3, streams=1, deadline=60.0)) as edge,
         KedaClient(edge.address) as keda,
     ):
-        held = [asyncio.create_task(keda.poll(ref(METADATA, name=f"web-{n}"))) for n in range(4)]
-        await eventually(lambda: desk.waiting == 4)
-        refused = await keda.poll(ORDERS)
+        held = [asyncio.create_task(keda.poll(ref(METADATA, name=f"web-{n}"))) for n in range(3)]
+        await eventually(lambda: desk.waiting == 3)
+        refused = await keda.poll(ORDERS)  # its spec was answered, or this would be another error
+        known = await keda.poll(ref({**METADATA, "query": "known"}))
         desk.arrival.set()
         answered = await asyncio.gather(*held)
         later = await keda.poll(ORDERS)
     assert refused.code is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert [reading.value for reading in answered] == [1.0] * 4
+    assert refused.text == (
+        "3 calls wait for the first values of their triggers, the most that this server lets wait: "
+        "ask again in a moment, or raise max_concurrent_rpcs in its settings"
+    )
+    assert "GetMetricSpec" not in [m for m, code in zip(edge.methods, edge.codes, strict=True) if code.value[0]]
+    assert known.value == 2.0
+    assert [reading.value for reading in answered] == [1.0] * 3
     assert later.value == 1.0
 
 
