@@ -94,12 +94,19 @@ class Refresh:
         Returns:
             Whether there were any.
         """
-        step = series.step
+        step, history = series.step, series.history
         end = int(self._clock()) // step * step
-        oldest = end - (series.history.capacity - 1) * step
-        start = oldest if self._lacks_front(series, oldest) else max(oldest, series.history.end + step)
-        if start > end:
-            return False
+        oldest = end - (history.capacity - 1) * step
+        if not len(history):
+            spans = [(oldest, end)]
+        else:
+            spans = [(max(oldest, history.end + step), end)]
+            if self._lacks_front(series, oldest):
+                spans.append((oldest, history.start - step))
+        return any([await self._fetch(series, start, end) for start, end in spans if start <= end])
+
+    async def _fetch(self, series: SeriesState, start: int, end: int) -> bool:
+        """What the source knows of that span; whether that is anything."""
         try:
             new = await self._together.range(series, start=start, end=end)
         except ForesailError as error:
@@ -119,9 +126,8 @@ class Refresh:
     @staticmethod
     def _lacks_front(series: SeriesState, oldest: int) -> bool:
         """Whether the source may know what lies before the history: it is asked once, and again for a wider window."""
-        history = series.history
         asked = series.asked_from is not None and series.asked_from <= oldest
-        return not len(history) or (history.start > oldest and not asked)
+        return series.history.start > oldest and not asked
 
     def next_observe(self, series: SeriesState) -> float:
         """When to look at the newest value again: a fixed phase of its own for each series."""

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
-__all__ = ["Answer", "Data", "Labels", "Range", "Vector", "go_number", "label_text"]
+__all__ = ["Answer", "Data", "Labels", "Range", "RangeText", "Vector", "go_number", "label_text"]
 
 Labels: TypeAlias = dict[str, str]
 Value: TypeAlias = tuple[float, str]  # epoch seconds; the number, as Go writes it
@@ -23,7 +23,14 @@ class Vector(msgspec.Struct):
 
 
 class Range(msgspec.Struct):
-    """One series of a range query."""
+    """One series of a range query, to be decoded with `strict=False`: its numbers are read as they are decoded."""
+
+    metric: Labels = {}
+    values: list[tuple[float, float]] = []
+
+
+class RangeText(msgspec.Struct):
+    """The same with numbers as texts, among them those that only Go writes, such as +Inf."""
 
     metric: Labels = {}
     values: list[Value] = []

@@ -37,7 +37,8 @@ class TestSharing:
         await settled(bench)
         late = bench.register("late", historyTimeWindow="3d")
         await settled(bench)
-        assert bench.source.asked == [(start - DAY - 18 * HOUR, start), (start - 3 * DAY - 18 * HOUR, start)]
+        first, further = start - DAY - 18 * HOUR, start - 3 * DAY - 18 * HOUR
+        assert bench.source.asked == [(first, start), (further, first - MINUTE)]  # only what is not there
         (series,) = bench.engine.series
         assert series.history.last().start == start - 3 * DAY - 18 * HOUR
         assert series.history.last().known == (3 * DAY + 18 * HOUR) // MINUTE + 1
