@@ -15,7 +15,6 @@ import msgspec
 
 from scaler.decision import Snapshot
 from scaler.engine.admission import bound, counted, ledger_of
-from scaler.engine.agenda import agenda_of
 from scaler.engine.alignment import lives_tested, longest_period
 from scaler.engine.decisions import DecisionLog
 from scaler.engine.gating import Gating, is_gate_record
@@ -27,6 +26,7 @@ from scaler.engine.state import SeriesState, TriggerState
 from scaler.engine.timetable import Timetable
 from scaler.engine.turns import Turns
 from scaler.errors import AddressRefused, InvalidTrigger, LimitReached, TenantRefused, ValueUnknown
+from scaler.events.agenda import agenda_of
 from scaler.policy import policy_of
 from scaler.telemetry.masking import protect
 from scaler.tenancy.promql import enforce

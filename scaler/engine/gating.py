@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from scaler.decision.gate import GateRule, GateState, Recent, issue, judge, update
-from scaler.engine.agenda import masked
+from scaler.events.agenda import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

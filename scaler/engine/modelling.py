@@ -9,13 +9,13 @@ import msgspec
 
 from forecasting.errors import ForecastError, InvalidForecast, InvalidParameter, InvalidState
 from forecasting.serialise import dumps, loads
-from scaler.engine.agenda import without_events
 from scaler.engine.fits import FitLost, Priority
 from scaler.engine.ladder import ban, is_due, rungs
 from scaler.engine.probation import predicted
 from scaler.engine.spans import earlier_ends, latest_span, request_for, span_ending
 from scaler.engine.state import ModelKey, ModelState
 from scaler.engine.trials import Trials
+from scaler.events.agenda import without_events
 from scaler.replay.aim import Choice
 from scaler.store.base import StoredModel
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scaler.engine.agenda import without_events
 from scaler.engine.alignment import lives_tested, longest_period, train_end
 from scaler.engine.messages import FitRequest
 from scaler.engine.state import BANDS
 from scaler.engine.timetable import spread
+from scaler.events.agenda import without_events
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

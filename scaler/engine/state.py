@@ -15,7 +15,7 @@ from scaler.decision import horizon
 from scaler.decision.gate import GateState, Judgement
 from scaler.decision.lead_time import LeadTime, given, is_measured, not_measured
 from scaler.decision.reading import levels_for, rule_for, weights_at
-from scaler.engine.agenda import Agenda
+from scaler.events.agenda import Agenda
 from scaler.policy import policy_of
 from scaler.replay.aim import Aim
 

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scaler.decision.gate import GateRule, GateState, Recent, Standing, issue, judge, update
+from scaler.events.agenda import Agenda, masked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from forecasting.series import TimeSeries
     from scaler.decision import DecisionPolicy
+    from scaler.events import Event
 
 __all__ = ["GateChange", "GateLog", "gate_log", "gate_states"]
 
@@ -72,6 +74,7 @@ def gate_states(
     quantile: float,
     peaks: Sequence[Sequence[float]],
     highest: Sequence[float],
+    events: Iterable[Event] = (),
 ) -> list[GateState]:
     """What the gate remembers right after each sample, of what was known then.
 
@@ -81,9 +84,11 @@ def gate_states(
         quantile: The level of `peaks`.
         peaks: Forecasts made after each sample; NaN where none was made.
         highest: The highest load of the history window at each sample.
+        events: What is announced: that is no fault of a forecast's.
     """
     rule, state, states = GateRule(quantile=quantile), GateState(), []
     values = series.values.tolist()
+    outcomes = masked(series, [Agenda(events)]).values.tolist()
     for sample, peak in enumerate(peaks):
         end = series.start + sample * series.step
         made = peak[0] == peak[0]  # only NaN is not itself
@@ -96,7 +101,7 @@ def gate_states(
             states.append(state)  # nothing to judge yet
             continue
         since = state.open[0].origin if state.open else end
-        seen = values[sample - (end - since) // series.step : sample + 1]
+        seen = outcomes[sample - (end - since) // series.step : sample + 1]
         state = update(state, rule, Recent(end, series.step, seen), issued)
         states.append(state)
     return states

@@ -10,16 +10,18 @@ import numpy as np
 from scaler.decision import Outlook, Snapshot, Source, decide
 from scaler.decision.gate import Standing
 from scaler.errors import ValueUnknown, ValueUnservable
+from scaler.events.agenda import Agenda
 from scaler.replay.gating import gate_log, gate_states
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from forecasting.series import FloatArray, TimeSeries
     from scaler.decision import DecisionPolicy
     from scaler.decision.gate import GateState
+    from scaler.events import Event
     from scaler.replay.demand import Demand
     from scaler.replay.gating import GateLog
 
@@ -98,12 +100,12 @@ class Peaks:
     highest: FloatArray
     gated: bool = True
 
-    def gate(self, series: TimeSeries, policy: DecisionPolicy) -> list[GateState] | None:
+    def gate(self, series: TimeSeries, policy: DecisionPolicy, events: Iterable[Event] = ()) -> list[GateState] | None:
         """The gate's state right after each sample; None without a gate."""
         if not self.gated:
             return None
         peaks, highest = self.values.tolist(), self.highest.tolist()
-        return gate_states(series, policy, quantile=self.quantile, peaks=peaks, highest=highest)
+        return gate_states(series, policy, quantile=self.quantile, peaks=peaks, highest=highest, events=events)
 
     def outlook(self, series: TimeSeries, sample: int, gate: Sequence[GateState] | None) -> Outlook | None:
         """What the engine would have known right after that sample."""
@@ -121,21 +123,32 @@ class Peaks:
         )
 
 
-def foresail(demand: Demand, series: TimeSeries, peaks: Peaks, policy: DecisionPolicy) -> Served:
+def foresail(
+    demand: Demand, series: TimeSeries, peaks: Peaks, policy: DecisionPolicy, events: Sequence[Event] = ()
+) -> Served:
     """What the server would have served: its own decision, call by call."""
     values: list[float] = []
     active: list[bool] = []
     reasons: list[str] = []
     sample, outlook = -1, None
     newest = demand.sample.tolist()
-    gate = peaks.gate(series, policy)
+    gate, agenda = peaks.gate(series, policy, events), Agenda(events)
+    past = series.first(0)
     for tick, (now, observed) in enumerate(zip(demand.times().tolist(), demand.observed.tolist(), strict=True)):
         if newest[tick] != sample:
             sample = newest[tick]
             outlook = peaks.outlook(series, sample, gate)
+            past = series.first(max(0, sample + 1)) if events else past
         known = None if observed != observed else observed  # noqa: PLR0124  # only NaN is not itself; this is hot
         snapshot = Snapshot(
-            trigger="", series="", made_at=now, observed=known, observed_at=now, outlook=outlook, note="no forecast"
+            trigger="",
+            series="",
+            made_at=now,
+            observed=known,
+            observed_at=now,
+            outlook=outlook,
+            note="no forecast",
+            events=agenda.ahead(past, now=now, until=now + policy.window),
         )
         try:
             decision = decide(snapshot, policy, now=now)

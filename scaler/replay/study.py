@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scaler.decision import DecisionPolicy
+    from scaler.events import Event
 
 __all__ = ["POLICIES", "Policy", "Setting", "Study", "held_at"]
 
@@ -49,6 +50,7 @@ class Study:
         workload: What is scaled.
         decision: Foresail's own settings; the headroom is that of each setting.
         metric_delay: Seconds until a load is seen.
+        events: What Foresail was told of ahead of time.
     """
 
     series: TimeSeries
@@ -56,6 +58,7 @@ class Study:
     workload: Workload
     decision: DecisionPolicy
     metric_delay: int = 0
+    events: tuple[Event, ...] = ()
 
     def demand(self) -> Demand:
         """The load of the test part."""
@@ -85,7 +88,7 @@ class Study:
         if setting.quantile is None:
             raise ValueError("the policy foresail needs a quantile")
         policy = msgspec.structs.replace(self.decision, headroom=headroom)
-        return foresail(demand, self.series, peaks[setting.quantile], policy)
+        return foresail(demand, self.series, peaks[setting.quantile], policy, self.events)
 
 
 def held_at(series: TimeSeries, step: int) -> TimeSeries:

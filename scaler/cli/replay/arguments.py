@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from forecasting.registry import default_registry
 from scaler.cli.arguments import listed, output_file, typed
 from scaler.cli.history import add_history_arguments, read_history
@@ -13,7 +15,8 @@ from scaler.cli.pool import cores
 from scaler.cli.split import add_split_arguments, train_end_of
 from scaler.decision import ASKING_DELAY, DecisionPolicy
 from scaler.errors import InvalidSettings
-from scaler.kinds import DAY, HOUR, duration, integer, number
+from scaler.events import EVENTS
+from scaler.kinds import DAY, HOUR, Unreadable, duration, integer, number
 from scaler.replay.behavior import Behavior, default_behavior, parse_behavior
 from scaler.replay.keda import ScaledObjectSpec
 from scaler.replay.simulator import Workload
@@ -23,6 +26,7 @@ from scaler.trigger.parse import SCHEMA
 if TYPE_CHECKING:
     import argparse
 
+    from scaler.events import Event
 
 __all__ = ["configure", "read_behavior", "read_study"]
 
@@ -78,6 +82,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=ASKING_DELAY,
         metavar="TIME",
         help=f"the server's setting of this name (default: {ASKING_DELAY:g}s)",
+    )
+    add(
+        "--events",
+        type=Path,
+        metavar="FILE",
+        help="what foresail is told of ahead of time: a text as of a trigger's events, one a line",
     )
     add("--sweep", action="store_true", help="run many quantiles and headrooms of foresail, reactive and offset")
     add_split_arguments(parser, title="what is learned from, and what is replayed")
@@ -177,6 +187,22 @@ def read_behavior(choice: str) -> Behavior | None:
     return parse_behavior(behavior)
 
 
+def read_events(path: Path) -> tuple[Event, ...]:
+    """The events of a file, one a line as in a trigger's metadata; times without a zone are UTC.
+
+    Raises:
+        InvalidSettings: The file cannot be read, or does not hold events.
+    """
+    try:
+        events = EVENTS.parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InvalidSettings([f"--events {path}: cannot be read: {reason}"]) from error
+    except Unreadable as error:
+        raise InvalidSettings([f"--events {path}: {error.reason}"]) from error
+    return tuple(e if e.time_zone else msgspec.structs.replace(e, time_zone="UTC") for e in events)
+
+
 def _behavior_in(document: Any) -> Any:  # noqa: ANN401  # whatever the JSON holds
     """The behavior in a behavior, an HPA or a ScaledObject."""
     if not isinstance(document, dict) or {"scaleUp", "scaleDown"} & set(document):
@@ -225,6 +251,12 @@ def read_study(arguments: argparse.Namespace) -> tuple[str, Study, int]:
         # a series coarser than the server's steps is forecast less often: its forecasts stay good until the next
         forecast_max_age=max(DecisionPolicy(threshold=1.0).forecast_max_age, 2.0 * series.step + delay),
     )
-    start = train_end + series.step
-    study = Study(series=series, start=start, workload=workload, decision=decision, metric_delay=int(delay))
+    study = Study(
+        series=series,
+        start=train_end + series.step,
+        workload=workload,
+        decision=decision,
+        metric_delay=int(delay),
+        events=() if arguments.events is None else read_events(arguments.events),
+    )
     return name, study, train_end

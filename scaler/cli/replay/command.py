@@ -124,6 +124,7 @@ def _forecast(
             levels=tuple(sorted({*BANDS, *chain.from_iterable(levels_for(quantile) for quantile in quantiles)})),
             history=max(1, int(SCHEMA.defaults["history_window"]) // series.step),
             steps=horizon(window=policy.window, step=series.step, forecast_max_age=0.0),
+            events=study.events,
         )
         for position in range(len(times))
     ]

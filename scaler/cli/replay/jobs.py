@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecasting.adaptive import RANK_LEVELS, ranks_of
+from forecasting.batch import predict_many
 from forecasting.calibration import future, running_maximum
 from forecasting.errors import FitFailed, InsufficientHistory
 from forecasting.refits import refit_at
 from forecasting.registry import default_registry
+from scaler.events.agenda import Agenda, without_events
 from scaler.replay.compare import Point
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from forecasting.evaluation import Refit
     from forecasting.series import TimeSeries
+    from scaler.events import Event
     from scaler.replay.policies import Peaks, Served
     from scaler.replay.simulator import Outcome
     from scaler.replay.study import Setting, Study
@@ -40,6 +43,7 @@ class FitJob:
         levels: Quantile levels.
         history: Samples to fit to, at most.
         steps: Of a decision's window: the forecasts are put to the test on its peak. 0: they are not.
+        events: What is announced, and so not learned.
     """
 
     series: TimeSeries
@@ -51,6 +55,7 @@ class FitJob:
     levels: tuple[float, ...]
     history: int
     steps: int = 0
+    events: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,11 +80,12 @@ def fit(job: FitJob) -> Fitted:
     registry = default_registry()
     failures: list[str] = []
     levels = tuple(sorted({*job.levels, *(RANK_LEVELS if job.steps else ())}))
+    learned = without_events(job.series, [Agenda(job.events)])
     for name in job.ladder:
         forecaster = registry.create(name, job.parameters if name == job.ladder[0] else None)
         try:
             refit = refit_at(
-                job.series,
+                learned,
                 forecaster,
                 job.times,
                 job.position,
@@ -91,17 +97,34 @@ def fit(job: FitJob) -> Fitted:
             failures.append(str(error))
             continue
         says = getattr(refit.fitted, "explanation", "")
-        ranks = _ranks(job, refit)
+        if learned is not job.series:
+            refit = _looking_at_events(job, refit)
+        ranks = _ranks(job, learned, refit)
         return Fitted(name, "; ".join((*failures, says) if says else failures), _only(refit, job.levels), ranks)
     return Fitted("", "; ".join(failures), None)
 
 
-def _ranks(job: FitJob, refit: Refit) -> NDArray[np.uint16]:
+def _looking_at_events(job: FitJob, refit: Refit) -> Refit:
+    """The forecasts as the engine makes them: an event that is not over is looked at, one that is over is not."""
+    agenda, series = Agenda(job.events), job.series
+    ends = sorted({end for _, end in agenda.windows(since=series.start - series.step, until=series.end + 1.0)})
+    origins = series.start + series.step * refit.positions
+    over = np.searchsorted(np.array(ends) + series.step, origins, side="right")  # how many are, at each origin
+    values, peak = refit.batch.values.copy(), refit.batch.peak.copy()
+    for count in np.unique(over):
+        rows = np.flatnonzero(over == count)
+        seen = without_events(series.until(int(origins[rows[-1]])), [agenda], finished=True)
+        batch = predict_many(refit.fitted, seen, refit.positions[rows], horizon=job.horizon, levels=refit.batch.levels)
+        values[rows], peak[rows] = batch.values, batch.peak
+    return replace(refit, batch=replace(refit.batch, values=values, peak=peak))
+
+
+def _ranks(job: FitJob, series: TimeSeries, refit: Refit) -> NDArray[np.uint16]:
     """Of the peaks whose window is over when the next fit is made, as the engine ranks them."""
     after = refit.positions[1 : max(1, len(refit.positions) - job.steps + 1)]
     if not job.steps or not len(after):
         return np.empty(0, dtype=np.uint16)
-    came = running_maximum(future(job.series.values, after, job.steps))[:, -1]
+    came = running_maximum(future(series.values, after, job.steps))[:, -1]
     rows = [refit.batch.levels.index(level) for level in RANK_LEVELS]
     return ranks_of(came, refit.batch.peak[1 : len(after) + 1, rows, job.steps - 1])
 

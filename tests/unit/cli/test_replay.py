@@ -256,3 +256,80 @@ def test_a_page_can_be_about_any_policy(trace: Path, tmp_path: Path, policy: str
     text = page.read_text()
     assert f"<td>{label}</td>" in text
     assert "given the same pod-hours" not in text
+
+
+class TestEvents:
+    """`--events`: what Foresail is told of ahead of time."""
+
+    START = 1767225600
+
+    @pytest.fixture
+    def launches(self, tmp_path: Path) -> Path:
+        """Ten hours of 50, and of 300 for half an hour at 3:00 and at 7:00; the second is in the part replayed."""
+        load = np.full(MINUTES, 50.0)
+        for hour in (3, 7):
+            load[60 * hour : 60 * hour + 30] = 300.0
+        lines = [f"{self.START + 60 * n},{value}" for n, value in enumerate(load)]
+        (tmp_path / "launches.csv").write_text("timestamp,value\n" + "\n".join(lines) + "\n")
+        return tmp_path / "launches.csv"
+
+    def run(self, launches: Path, capsys: pytest.CaptureFixture[str], *more: object) -> dict[str, object]:
+        common = ("--target", 10, "--forecaster", "seasonal-naive", "--pod-startup", "3m", "--json")
+        assert replay(launches, *common, *more) == 0
+        return figures(capsys)
+
+    def test_what_is_announced_is_served_before_it_comes_and_not_learned(
+        self, launches: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        told = tmp_path / "events.txt"
+        told.write_text(
+            "first: at 2026-01-01T03:00 for 30m factor 6\n"
+            "second: at 2026-01-01T08:00 for 30m factor 6 in Europe/Berlin\n"
+        )
+        out = tmp_path / "decisions.csv"
+        with_, without = (
+            self.run(launches, capsys, "--events", told, "--decisions", out),
+            self.run(launches, capsys),
+        )
+        assert with_["under_provisioned_load"] == 0.0
+        assert without["under_provisioned_load"] > 0.02  # type: ignore[operator]  # a number
+        reasons = {row["timestamp"]: row["reason"].split(",")[0] for row in rows(out)}
+        begins = self.START + 7 * 3600
+        assert [reasons[str(begins + seconds)] for seconds in (-300, -225, -15)] == ["observed", "event", "event"]
+        served = {int(row["timestamp"]): float(row["served"]) for row in rows(out)}
+        assert served[begins - 225] == 300.0
+        assert served[begins + 3600] < 100.0  # neither the event nor a forecast that has learned it
+
+    def test_cutting_the_file_changes_no_row_before(self, launches: Path, tmp_path: Path) -> None:
+        told = tmp_path / "events.txt"
+        told.write_text("daily: cron 0 7 * * * for 30m factor 6\nfirst: at 2026-01-01T03:00 for 30m factor 6")
+        lines = launches.read_text().splitlines()
+        tables = []
+        for keep in (len(lines), 7 * 60 + 20):
+            (tmp_path / "cut.csv").write_text("\n".join(lines[:keep]) + "\n")
+            common = ("--target", 10, "--forecaster", "seasonal-profile", "--train-end", self.START + 21600, "--json")
+            out = tmp_path / f"{keep}.csv"
+            assert replay(tmp_path / "cut.csv", *common, "--events", told, "--decisions", out) == 0
+            tables.append(rows(out))
+        whole, cut = tables
+        assert len(cut) > 200
+        assert whole[: len(cut)] == cut
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            (None, "cannot be read: No such file or directory"),
+            (
+                "nonsense",
+                '"nonsense" must begin with a name and a colon, as in launch: at 2026-11-27T08:00 for 2h factor 2',
+            ),
+        ],
+    )
+    def test_a_file_without_events_is_told(
+        self, launches: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, says: str
+    ) -> None:
+        path = tmp_path / "events.txt"
+        if text is not None:
+            path.write_text(text)
+        assert replay(launches, "--target", 10, "--events", path) == 1
+        assert capsys.readouterr().err == f"foresail replay: settings: --events {path}: {says}\n"

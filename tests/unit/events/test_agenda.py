@@ -1,4 +1,4 @@
-"""Announced events in the engine: in snapshots ahead of time, out of what is learned."""
+"""The agenda of announced events: ahead of time, and left out of what is learned."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pytest
 
 from forecasting.series import TimeSeries
-from scaler.decision import DecisionPolicy, Source, decide
-from scaler.engine.agenda import Agenda, agenda_of, masked, without_events
 from scaler.engine.history import History
 from scaler.event_settings import EventRule
 from scaler.events import Event
+from scaler.events.agenda import Agenda, agenda_of, masked, without_events
 from scaler.trigger import parse_trigger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from scaler.decision import Decision, Snapshot
-    from tests.unit.engine.conftest import Workbench
+    import pytest
+
 
 START = 1_700_006_400  # on the hour
 NAN = float("nan")
@@ -145,7 +143,7 @@ class TestWithoutEvents:
         assert max(start for start, _ in windows) == START - 120
 
     def test_what_is_remembered_of_the_past_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("scaler.engine.agenda._LEFT_OUT", 5)
+        monkeypatch.setattr("scaler.events.agenda._LEFT_OUT", 5)
         agenda = Agenda([Event(name="often", cron="*/2 * * * *", duration=60.0, factor=2.0)])
         for n in range(1, 60):
             found = agenda.windows(since=START, until=START + 120.0 * n)
@@ -173,36 +171,3 @@ def test_a_triggers_agenda_has_its_own_events_and_those_of_the_settings() -> Non
     since = datetime(2026, 11, 27, tzinfo=UTC).timestamp()
     windows = agenda_of(config, rules).windows(since=since, until=since + 86400)
     assert sorted((start - since) / 3600 for start, _ in windows) == [6.0, 8.0, 13.0]
-
-
-async def test_a_launch_from_the_metadata_to_the_decision_and_out_of_training(
-    make_workbench: Callable[..., Workbench], start: int
-) -> None:
-    bench = make_workbench(idle_after=86_400.0, refit_every=1800.0)
-    launch = start + 3600
-    bench.source.load = lambda time: 100.0 if time <= launch else 310.0
-    trigger = bench.register(events=f"launch: at {iso(launch)} for 10m factor 3", historyTimeWindow="3h")
-    await bench.engine.settle()
-    policy = DecisionPolicy(threshold=10.0, lead_time=180.0, asking_delay=45.0, headroom=1.0)
-
-    async def at(now: float) -> tuple[Decision, Snapshot]:
-        await bench.at(now)
-        snapshot = bench.snapshot(trigger)
-        return decide(snapshot, policy, now=now), snapshot
-
-    decision, snapshot = await at(launch - 300.0)
-    assert (decision.value, decision.asked, len(snapshot.events)) == (100.0, 0.0, 1)
-    decision, _ = await at(launch - 225.0)
-    assert (decision.value, decision.source) == (300.0, Source.EVENT)
-    decision, snapshot = await at(launch + 300.0)
-    assert snapshot.events[0].base == pytest.approx(310.0 / 3)
-    assert decision.asked == pytest.approx(310.0)  # it has come: not three times the load of the launch
-    decision, _ = await at(launch + 600.0)
-    assert decision.asked == 0.0
-    bench.source.load = lambda _: 100.0
-    await bench.at(launch + 4000.0)
-    newest = bench.fits.requests[-1]
-    learned = TimeSeries(newest.start, newest.step, np.frombuffer(newest.values, "<f8"))
-    assert learned.end > launch + 700
-    assert np.isnan(learned.values[learned.times() > launch][:10]).all()
-    assert not (learned.values == 310.0).any()

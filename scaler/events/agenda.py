@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 import numpy as np
@@ -17,17 +17,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from scaler.decision import Occurrence
-    from scaler.engine.history import History
     from scaler.event_settings import EventRule
     from scaler.events import Event
     from scaler.trigger import TriggerConfig
 
-__all__ = ["Agenda", "agenda_of", "masked", "without_events"]
+__all__ = ["Agenda", "Past", "agenda_of", "masked", "without_events"]
 
 _EXPANDED = 3600.0  # seconds beyond what is needed, so that cron expressions are seldom looked at
 _NEXT = 4  # occurrences of one event in a snapshot: the next ones are in the next snapshots
 _LEFT_OUT = 2000  # past occurrences of one event that are left out of training: of a daily one, five years
 _LOOKBACK = 10  # samples before an event among which a known one is looked for
+
+
+class Past(Protocol):
+    """The samples known so far, such as `scaler.engine.history.History`."""
+
+    @property
+    def step(self) -> int: ...  # noqa: D102  # seconds between samples
+    @property
+    def end(self) -> int: ...  # noqa: D102  # time of the last one
+    def __len__(self) -> int: ...
+    def last(self, count: int) -> TimeSeries: ...  # noqa: D102  # so many of the last ones
 
 
 class Agenda:
@@ -47,7 +57,7 @@ class Agenda:
         """What is announced."""
         return self._events
 
-    def ahead(self, history: History, *, now: float, until: float) -> tuple[Occurrence, ...]:
+    def ahead(self, history: Past, *, now: float, until: float) -> tuple[Occurrence, ...]:
         """The occurrences that take place between now and `until`; those under way with their base."""
         if not self._events:
             return ()
@@ -82,7 +92,7 @@ class Agenda:
         known = {one for found in self._found for one in found}
         self._bases = {one: state for one, state in self._bases.items() if one in known}
 
-    def _with_base(self, one: Occurrence, history: History) -> Occurrence:
+    def _with_base(self, one: Occurrence, history: Past) -> Occurrence:
         state = self._bases.get(one) or _before(one, history)
         if state is None:
             return one
@@ -94,7 +104,7 @@ class Agenda:
         return msgspec.structs.replace(one, base=without)
 
 
-def _before(one: Occurrence, history: History) -> tuple[int, float] | None:
+def _before(one: Occurrence, history: Past) -> tuple[int, float] | None:
     """The last known sample before the event, if there is one near."""
     if not len(history):
         return None
