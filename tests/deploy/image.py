@@ -38,8 +38,8 @@ for shell in sh bash dash rbash; do
   [ ! -e "$root/usr/bin/$shell" ] || mount --bind /dev/null "$root/usr/bin/$shell"
 done
 mount -o remount,ro,bind "$root"
-exec setpriv --reuid 65532 --regid 65532 --clear-groups --no-new-privs --bounding-set -all --inh-caps -all \
-  chroot "$root" "$@"
+exec chroot "$root" /usr/bin/setpriv --reuid 65532 --regid 65532 --clear-groups --no-new-privs \
+  --bounding-set -all --inh-caps -all "$@"
 """
 
 
