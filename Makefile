@@ -89,7 +89,7 @@ clean: ## remove what the other targets made
 
 TOOLS := .venv-tools
 
-.PHONY: lock fuzz
+.PHONY: lock fuzz audit sbom lowest
 
 SECONDS_EACH ?= 60
 SEED ?= 1
@@ -106,6 +106,25 @@ fuzz: dev ## feed every kind of input from outside by coverage; SECONDS_EACH=60 
 lock: $(TOOLS)/.ready ## pin what the image installs, with hashes: deploy/image/requirements.lock
 	$(TOOLS)/bin/uv pip compile pyproject.toml --universal --generate-hashes --quiet --upgrade \
 		--custom-compile-command 'make lock' --output-file deploy/image/requirements.lock
+	$(TOOLS)/bin/uv pip compile deploy/image/build.in --universal --generate-hashes --quiet --upgrade \
+		--custom-compile-command 'make lock' --output-file deploy/image/build.lock
+
+audit: $(TOOLS)/.ready ## ask PyPI's advisories about every pinned version; fails where they cannot be asked
+	$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
+		--requirement deploy/image/requirements.lock --requirement deploy/image/build.lock
+
+sbom: $(TOOLS)/.ready ## what the image holds, as CycloneDX: build/sbom.cdx.json; the image has its own in share/
+	$(TOOLS)/bin/uv venv --quiet --clear --python $(PYTHON) .venv-image
+	$(TOOLS)/bin/uv pip sync --quiet --python .venv-image --require-hashes --only-binary :all: deploy/image/requirements.lock
+	mkdir -p build
+	$(TOOLS)/bin/cyclonedx-py environment --output-reproducible --output-format JSON \
+		--output-file build/sbom.cdx.json .venv-image/bin/python
+
+lowest: $(TOOLS)/.ready ## install the lowest versions that pyproject.toml allows, and see them serve
+	.ci/need libgomp1
+	$(TOOLS)/bin/uv venv --quiet --clear --python $(PYTHON) .venv-lowest
+	$(TOOLS)/bin/uv pip install --quiet --python .venv-lowest --resolution lowest-direct .
+	.venv-lowest/bin/python tests/lowest/smoke.py
 
 # --- in the cluster: deploy/ ---
 

@@ -21,6 +21,11 @@ python3 -m venv --without-pip "$venv"
 "$tools/venv/bin/pip" --python "$venv/bin/python" install --quiet --no-compile --no-deps --no-index "$tools"/wheel/*.whl
 "$tools/venv/bin/pip" --python "$venv/bin/python" check
 
+# what the image holds, in CycloneDX's words, for whoever looks for vulnerable versions
+mkdir -p "$venv/share"
+"$tools/venv/bin/cyclonedx-py" environment --output-reproducible --output-format JSON \
+  --output-file "$venv/share/sbom.cdx.json" "$venv/bin/python"
+
 # a third of the size is the libraries' own tests
 find "$venv/lib" -type d -name tests -prune -exec rm -rf {} +
 find "$venv/lib" -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name direct_url.json \) -delete
