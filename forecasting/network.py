@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -74,24 +75,38 @@ class Network:
         raw[..., 1:] = np.logaddexp(np.float32(0.0), raw[..., 1:])
         return cast("Float32Array", np.cumsum(raw, axis=2, dtype=np.float32))
 
+    @cached_property
+    def _cell(self) -> tuple[Float32Array, Float32Array, Float32Array]:
+        """The cell's weights in the order in, forget, out, candidate, those of the first three halved.
+
+        A sigmoid is a tanh of half its argument, so all gates take one call.
+        """
+        units = len(self.cell_state)
+        order = np.r_[0 : 2 * units, 3 * units : 4 * units, 2 * units : 3 * units]
+        scale = np.where(np.arange(4 * units) < 3 * units, np.float32(0.5), np.float32(1.0))
+        return (
+            np.ascontiguousarray(self.cell_input[:, order] * scale),
+            np.ascontiguousarray(self.cell_state[:, order] * scale),
+            self.cell_bias[order] * scale,
+        )
+
     def _encoded(self, tokens: Float32Array) -> Float32Array:
         """The cell's state after the last token; shape (N, 1, H)."""
-        units = len(self.cell_state)
-        driven = tokens @ self.cell_input + self.cell_bias
+        of_input, of_state, bias = self._cell
+        units, half = len(of_state), np.float32(0.5)
+        driven = tokens @ of_input + bias
         state = np.zeros((len(tokens), 1, units), dtype=np.float32)
         memory = np.zeros_like(state)
-        half = np.float32(0.5)
         for t in range(driven.shape[1]):
-            gates = driven[:, t : t + 1] + state @ self.cell_state
-            # one call for all gates: a sigmoid is a tanh of half its argument
-            gates[..., : 2 * units] *= half
-            gates[..., 3 * units :] *= half
-            gates = np.tanh(gates)
-            entering, forgetting, leaving = (
-                gates[..., at * units : (at + 1) * units] * half + half for at in (0, 1, 3)
-            )
-            memory = forgetting * memory + entering * gates[..., 2 * units : 3 * units]
-            state = leaving * np.tanh(memory)
+            gates = state @ of_state
+            gates += driven[:, t : t + 1]
+            np.tanh(gates, out=gates)
+            open_ = gates[..., : 3 * units]
+            open_ *= half
+            open_ += half
+            memory *= open_[..., units : 2 * units]
+            memory += open_[..., :units] * gates[..., 3 * units :]
+            state = open_[..., 2 * units :] * np.tanh(memory)
         return cast("Float32Array", state)
 
     def digest(self) -> str:

@@ -184,9 +184,10 @@ class Stack:
 def in_units(values: FloatArray, unit: float, step: int) -> FloatArray:
     """Loads in units with short gaps filled, none negative, none absurd."""
     with np.errstate(over="ignore", under="ignore"):
-        loads = np.clip(values / unit, 0.0, _HIGHEST)
-    missing = np.isnan(loads)
-    if missing.any():
+        loads = values / unit
+        np.clip(loads, 0.0, _HIGHEST, out=loads)
+    if np.isnan(loads.sum()):  # one pass, where all is known
+        missing = np.isnan(loads)
         position = np.arange(loads.size)
         known = np.maximum.accumulate(np.where(missing, -1, position))
         usable = (known >= 0) & (position - known <= _steps(FILL, step))
@@ -429,15 +430,17 @@ def _tokens(pasts: Pasts, layout: _Layout, recent: FloatArray, level: FloatArray
     """The sequence: for each bin mean, highest and lowest, whether known, the same bin of other days, its width."""
     out = np.zeros((len(recent), *TOKENS), dtype=np.float32)
     unit = spread[:, None]
-    mean, share, highest, lowest = _binned(recent[:, -layout.day :], layout)
-    out[:, :, 0] = _clean((mean - level) / unit)
-    out[:, :, 1] = _clean((highest - level) / unit)
-    out[:, :, 2] = _clean((lowest - level) / unit)
-    out[:, :, 3] = share
-    for i, day in enumerate(_BESIDE):
-        mean, share, _, _ = _binned(pasts.take(day * layout.day + layout.day - 1, day * layout.day), layout)
-        out[:, :, 4 + 2 * i] = _clean((mean - level) / unit)
-        out[:, :, 5 + 2 * i] = share
+    n, day = len(recent), layout.day
+    beside = [pasts.take(days * day + day - 1, days * day) for days in _BESIDE]
+    parts = _binned(np.concatenate([recent[:, -day:], *beside]), layout)
+    mean, share, highest, lowest = (part.reshape(1 + len(_BESIDE), n, -1) for part in parts)
+    out[:, :, 0] = _clean((mean[0] - level) / unit)
+    out[:, :, 1] = _clean((highest[0] - level) / unit)
+    out[:, :, 2] = _clean((lowest[0] - level) / unit)
+    out[:, :, 3] = share[0]
+    for i in range(len(_BESIDE)):
+        out[:, :, 4 + 2 * i] = _clean((mean[1 + i] - level) / unit)
+        out[:, :, 5 + 2 * i] = share[1 + i]
     out[:, :, -1] = np.log(layout.widths) / math.log(120)
     return out
 

@@ -20,7 +20,7 @@ from forecasting.calibration import GRID, conformal_quantiles, future, level_wei
 from forecasting.errors import InsufficientHistory, InvalidSeries
 from forecasting.features.scalefree import FLOOR, Scale
 from forecasting.features.sequence import Rows, Stack, in_units, inputs, reach
-from forecasting.forecast import Forecast, checked_levels, rearranged
+from forecasting.forecast import checked_levels, rearranged
 from forecasting.network import KNOTS, NETWORKS
 from forecasting.pretrained import PRETRAINED
 from forecasting.quantiles import at_depth, between, coherent, depth, depths_of, filled
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from forecasting.features.sequence import Pasts
+    from forecasting.forecast import Forecast
     from forecasting.windows import IntArray
 
 __all__ = ["FittedLstm", "Lstm", "predict_all"]
@@ -41,6 +42,7 @@ _CALIBRATION_ORIGINS = 1500
 _PRIOR = 24.0
 # Origins handled at once: bounds the memory of a batch.
 _CHUNK = 256
+_SERIES = 32  # of which two weeks each stay in the processor's cache
 # What an idle series may wake up to, as a multiple of the highest load that it has shown.
 _BEYOND = 1.1
 _MINUTES_APART = 15  # outcomes that overlap are not independent, nor are those next to each other
@@ -100,17 +102,10 @@ class FittedLstm:
             values[some], peak[some] = _quantiles([self], rows.at(some), horizon, levels)
         return ForecastBatch(series.start + series.step * origins, series.step, levels, values, peak)
 
-    def depths_at(self, asked: Sequence[int], levels: Sequence[float]) -> FloatArray:
-        """Calibrated depths at some horizons; shape (KINDS, asked, levels)."""
-        weights = level_weights(levels)
-        return np.stack([
-            np.stack([between(row, self.horizons, asked) for row in weights @ depths], axis=1) for depths in self.depths
-        ])  # fmt: skip
-
 
 def predict_all(
     fitted: Sequence[FittedLstm], contexts: Sequence[TimeSeries], *, horizon: int, levels: Sequence[float]
-) -> list[Forecast | None]:
+) -> ForecastBatch:
     """Forecasts of many series in one pass: the numbers that `predict` gives each, at a fraction of the cost.
 
     Args:
@@ -120,7 +115,7 @@ def predict_all(
         levels: Quantile levels.
 
     Returns:
-        None where a context's last 15 minutes are unknown.
+        A row for each series; NaN where a context's last 15 minutes are unknown.
 
     Raises:
         InvalidSeries: A context's step is not the fitted one, or these forecasters have not all that in common.
@@ -133,14 +128,13 @@ def predict_all(
             raise InvalidSeries(
                 f"the context's step is {context.step} s, but the forecaster was fitted on a step of {one.step} s"
             )
-    out: list[Forecast | None] = []
-    for first in range(0, len(fitted), _CHUNK):
-        some, seen = fitted[first : first + _CHUNK], contexts[first : first + _CHUNK]
-        values, peak = _quantiles(some, Stack(seen, [one.unit for one in some]), horizon, levels)
-        for row, context in enumerate(seen):
-            known = len(context) > 0 and not np.isnan(values[row, 0, 0])
-            out.append(Forecast(context.end, context.step, levels, values[row], peak[row]) if known else None)
-    return out
+    parts = []
+    for first in range(0, len(fitted), _SERIES):
+        some, seen = fitted[first : first + _SERIES], contexts[first : first + _SERIES]
+        parts.append(_quantiles(some, Stack(seen, [one.unit for one in some]), horizon, levels))
+    values, peak = (np.concatenate(part) for part in zip(*parts, strict=True))
+    origins = np.array([context.end for context in contexts], dtype=np.int64)
+    return ForecastBatch(origins, contexts[0].step, levels, values, peak)
 
 
 def _quantiles(
@@ -158,14 +152,19 @@ def _quantiles(
     asked = [h for h in fitted[0].horizons if h < furthest] + [furthest]
     found = inputs(pasts, asked)
     knots = NETWORKS.known(fitted[0].weights).predict(found) * found.spread[:, :, None]
-    wanted = np.stack([one.depths_at(asked, levels) for one in fitted])
+    depths = level_weights(levels) @ np.stack([one.depths for one in fitted]) @ _nodes(fitted[0].horizons, asked)
+    wanted = np.broadcast_to(np.moveaxis(depths, 2, 3), (len(knots), len(KINDS), len(asked), len(levels)))
+    at = at_depth(knots.reshape(-1, len(KNOTS)), _DEPTHS, wanted.reshape(-1, len(levels)))
+    at = np.moveaxis(at.reshape(wanted.shape), 0, 2)  # (KINDS, asked, N, levels)
     steps = np.log(np.arange(1, horizon + 1, dtype=np.float64))
-    out = []
-    for i in range(len(KINDS)):
-        at = [at_depth(knots[:, i * len(asked) + a], _DEPTHS, wanted[:, i, a]) for a in range(len(asked))]
-        out.append(filled(np.stack(at), np.log(asked), steps))
+    out = [filled(at[i], np.log(asked), steps) for i in range(len(KINDS))]
     ceiling, unit = (np.array([getattr(one, name) for one in fitted]) for name in ("ceiling", "unit"))
     return _as_loads(np.stack(coherent(*out)), found.level, ceiling, unit)
+
+
+def _nodes(horizons: Sequence[int], asked: Sequence[int]) -> FloatArray:
+    """How what is known at the anchors is interpolated at the horizons asked for; shape (anchors, asked)."""
+    return np.stack([between(row, horizons, asked) for row in np.eye(len(horizons))])
 
 
 def _as_loads(

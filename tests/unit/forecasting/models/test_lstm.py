@@ -84,9 +84,9 @@ def test_many_series_in_one_pass_get_what_each_gets_alone() -> None:
     fitted = [Lstm().fit(context, horizon=12, levels=(0.9,)) for context in contexts]
     blind = TimeSeries(contexts[0].start, 300, np.where(np.arange(288) > 270, np.nan, contexts[0].values))
     together = predict_all([*fitted, fitted[0]], [*contexts, blind], horizon=12, levels=(0.5, 0.9))
-    assert together[3] is None
-    for one, context, forecast in zip(fitted, contexts, together[:3], strict=True):
-        assert forecast == one.predict(context, horizon=12, levels=(0.5, 0.9))
+    assert together.known.tolist() == [True, True, True, False]
+    for row, (one, context) in enumerate(zip(fitted, contexts, strict=True)):
+        assert together.forecast(row) == one.predict(context, horizon=12, levels=(0.5, 0.9))
 
 
 def test_series_that_have_not_all_in_common_are_no_batch() -> None:
