@@ -12,7 +12,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test chaos check lint types imports generated format proto docs bench bench-parts bench-forecast bench-replay clean
+.PHONY: help setup dev run test chaos check lint types imports generated format proto docs bench bench-parts bench-forecast bench-replay bench-lstm clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ chaos: dev ## inject every fault of docs/faults.md into the running system, then
 
 bench-forecast: dev ## accuracy, coverage and cost of every method on the traces in TRACES; MORE=... adds options
 	$(BIN)/python -m tests.bench.forecast $(TRACES) $(MORE)
+
+bench-lstm: dev ## the recurrent network on the traces in TRACES, a third of them left out at a time; trains first
+	$(BIN)/python -m tests.bench.lstm $(TRACES) --networks bench-networks --train --cold --full
 
 bench-replay: dev ## replay the traces in TRACES: Foresail beside plain KEDA and the methods of its rivals
 	$(BIN)/python -m tests.bench.replay --traces $(TRACES)
