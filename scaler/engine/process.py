@@ -46,7 +46,10 @@ log = get_logger(__name__)
 def main() -> int:
     """Runs the engine until the edge closes the socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the edge says when to end
-    return uvloop.run(_run(socket.socket(fileno=int(sys.argv[1]))))
+    edge = socket.socket(fileno=int(sys.argv[1]))
+    # it was made inheritable for this process; a fit worker that held it would keep the edge from seeing this one die
+    edge.set_inheritable(False)
+    return uvloop.run(_run(edge))
 
 
 async def _run(sock: socket.socket) -> int:

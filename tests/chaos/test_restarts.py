@@ -19,7 +19,7 @@ from scaler.keda.client import KedaClient, ref
 from tests.support.server import Server, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from scaler.keda.client import Reading
 
@@ -115,7 +115,17 @@ class _Load:
         await until(lambda: asyncio.sleep(0, self.polls > enough), lambda: f"KEDA is not answered any more: {self}")
 
 
-async def test_restarts_and_a_kill_lose_no_call(prometheus: Any, make_server: Callable[..., Server]) -> None:
+@pytest.mark.parametrize(
+    "ends",
+    [
+        (Server.terminate, Server.kill),
+        pytest.param((*[Server.terminate] * 6, Server.kill, Server.kill), marks=pytest.mark.chaos),
+    ],
+    ids=len,
+)
+async def test_restarts_and_a_kill_lose_no_call(
+    prometheus: Any, make_server: Callable[..., Server], ends: Sequence[Callable[[Server], object]]
+) -> None:
     allow = prometheus.url.removeprefix("http://")
     # the product's own: a cold replica must not hide behind a test's patience
     settings = {"first_answer_wait": "2s", "rpc_deadline": "2.5s"}
@@ -132,7 +142,7 @@ async def test_restarts_and_a_kill_lose_no_call(prometheus: Any, make_server: Ca
             await keda.poll(load.trigger(number))
     pollers = [asyncio.create_task(load.poll(1 + n * TRIGGERS // POLLERS)) for n in range(POLLERS)]
     try:
-        for end in (Server.terminate, Server.terminate, Server.kill):
+        for end in ends:
             replica = replicas[0]
             replicas.reverse()
             await asyncio.to_thread(end, replica)
@@ -148,3 +158,4 @@ async def test_restarts_and_a_kill_lose_no_call(prometheus: Any, make_server: Ca
     assert not load.lost
     assert not load.wrong
     assert load.polls > 100
+    print(f"\nrestarts: {len(ends)} under load, {load.polls} polls, 0 lost")  # noqa: T201  # for docs/benchmarks.md

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +30,7 @@ if "scaler.engine.worker" in " ".join(sys.orig_argv):
     if fault == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     if fault == "hangs":
+        open(os.environ["WORKER_FAULT"] + "-begun", "w").close()
         time.sleep(3600)
     if fault == "babbles":
         os.write(1, bytes([255]) * 1000)
@@ -41,23 +44,19 @@ NOTES = {
 }
 
 
-async def test_workers_that_fail_cost_a_forecast_and_nothing_else(
-    prometheus: Any, make_server: Callable[..., Server], tmp_path: Path
-) -> None:
-    fault = tmp_path / "fault"
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(FAULTY)
-    server = make_server(prometheus.url.removeprefix("http://"), fit_timeout="3s")
-    server.environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
-    server.environment["WORKER_FAULT"] = str(fault)
-    fault.write_text("")
-    await server.start()
+@dataclass
+class Bench:
+    """A server whose fit workers do what the file `fault` says, and triggers of series of their own."""
 
-    def trigger(name: str) -> Any:
-        query = f"vector({len(name)}) # {name}"  # a series of its own
+    server: Server
+    fault: Path
+    prometheus: str
+
+    def trigger(self, name: str) -> Any:
+        query = f"vector({len(name)}) # {name}"
         return ref(
             {
-                "serverAddress": prometheus.url,
+                "serverAddress": self.prometheus,
                 "query": query,
                 "threshold": "10",
                 "forecaster": "naive",
@@ -67,43 +66,98 @@ async def test_workers_that_fail_cost_a_forecast_and_nothing_else(
             name=name,
         )
 
-    def explain(name: str) -> dict[str, Any]:
-        (found,) = json.loads(server.get(f"/api/v1/triggers/shop/{name}/explain"))["triggers"]
+    def explain(self, name: str) -> dict[str, Any]:
+        (found,) = json.loads(self.server.get(f"/api/v1/triggers/shop/{name}/explain"))["triggers"]
         explained: dict[str, Any] = found
         return explained
 
-    async with KedaClient(server.grpc) as keda:
+    async def serves(self, keda: KedaClient, name: str) -> None:
+        reading = await keda.poll(self.trigger(name))
+        assert reading.ok, reading.text
+        assert reading.value == pytest.approx(1.2 * len(name))
 
-        async def serves(name: str) -> None:
-            reading = await keda.poll(trigger(name))
-            assert reading.ok, reading.text
-            assert reading.value == pytest.approx(1.2 * len(name))
+    async def has_forecast(self, keda: KedaClient, name: str) -> None:
+        async def there() -> bool:
+            await self.serves(keda, name)
+            return self.explain(name)["forecast"] is not None
 
-        async def has_forecast(name: str) -> None:
-            async def there() -> bool:
-                await serves(name)
-                return explain(name)["forecast"] is not None
+        await until(there, lambda: f"{name} has no forecast: {self.explain(name)}")
 
-            await until(there, lambda: f"{name} has no forecast: {explain(name)}")
+    def fail_next(self, fault: str) -> None:
+        """The next fit needs a new worker, which has the fault."""
+        self.fault.write_text(fault)
+        for worker in self.server.workers():
+            os.kill(worker, signal.SIGKILL)
 
-        await has_forecast("before")
+
+@pytest.fixture
+def make_bench(prometheus: Any, make_server: Callable[..., Server], tmp_path: Path) -> Callable[[str], Bench]:
+    """Given the setting fit_timeout."""
+
+    def make(fit_timeout: str) -> Bench:
+        site, fault = tmp_path / "site", tmp_path / "fault"
+        site.mkdir()
+        (site / "sitecustomize.py").write_text(FAULTY)
+        fault.write_text("")
+        server = make_server(prometheus.url.removeprefix("http://"), fit_timeout=fit_timeout)
+        server.environment["PYTHONPATH"] = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
+        server.environment["WORKER_FAULT"] = str(fault)
+        return Bench(server, fault, prometheus.url)
+
+    return make
+
+
+@pytest.mark.chaos  # the suite has each of them at the pool: tests/unit/engine/test_fits.py
+async def test_workers_that_fail_cost_a_forecast_and_nothing_else(make_bench: Callable[[str], Bench]) -> None:
+    bench = make_bench("3s")
+    await bench.server.start()
+    async with KedaClient(bench.server.grpc) as keda:
+        await bench.has_forecast(keda, "before")
         for name, note in NOTES.items():
-            fault.write_text(name)
-            for worker in server.workers():
-                os.kill(worker, signal.SIGKILL)  # the next fit needs a new one, which has the fault
+            bench.fail_next(name)
 
             async def blamed(name: str = name, note: str = note) -> bool:
-                await serves(name)
-                await serves("before")
-                return re.fullmatch(note, explain(name)["note"]) is not None
+                await bench.serves(keda, name)
+                await bench.serves(keda, "before")
+                return re.fullmatch(note, bench.explain(name)["note"]) is not None
 
-            await until(blamed, lambda name=name: f"{name} is not told: {explain(name)}")  # type: ignore[misc]
-            fault.write_text("")
-            await has_forecast(f"after-{name}")
-    page = server.get("/metrics")
+            await until(blamed, lambda name=name: f"{name} is not told: {bench.explain(name)}")  # type: ignore[misc]
+            bench.fault.write_text("")
+            await bench.has_forecast(keda, f"after-{name}")
+    page = bench.server.get("/metrics")
     lost = re.search(r"^foresail_fit_workers_lost_total ([0-9.]+)", page, re.MULTILINE)
     assert lost
     assert float(lost[1]) >= len(NOTES)
     assert re.search(r'foresail_fits_total{forecaster="naive",outcome="lost"} [1-9]', page)
     assert "foresail_bugs_total{" not in page
     assert "foresail_engine_restarts_total 0.0" in page
+
+
+async def test_an_engine_killed_in_the_middle_of_a_fit_is_noticed_at_once(make_bench: Callable[[str], Bench]) -> None:
+    bench = make_bench("10m")  # the worker outlives it by far
+    await bench.server.start()
+    workers: list[int] = []
+    try:
+        async with KedaClient(bench.server.grpc) as keda:
+            await bench.serves(keda, "one")
+            bench.fail_next("hangs")
+
+            async def fitting() -> bool:
+                await bench.serves(keda, "two")
+                workers[:] = bench.server.workers()
+                return bool(workers) and bench.fault.with_name("fault-begun").exists()
+
+            await until(fitting, lambda: "no fit is begun")
+            bench.fault.write_text("")
+            bench.server.kill_engine()
+
+            async def replaced() -> bool:
+                await bench.serves(keda, "two")
+                return "foresail_engine_restarts_total 1.0" in bench.server.get("/metrics")
+
+            await until(replaced, lambda: "the edge does not notice that its engine is gone")
+            await bench.has_forecast(keda, "two")
+    finally:
+        for worker in workers:
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
