@@ -37,6 +37,7 @@ _Content: TypeAlias = tuple[str, str, frozenset[tuple[str, str]]]  # namespace, 
 _PAIR = 1.0  # seconds within which IsActive belongs to the GetMetrics before it; KEDA leaves 1-2 ms between them
 _SWEEP_EVERY = 1.0  # seconds between two looks through all triggers for refused ones, however many calls ask for room
 _MOST_WAITING = 10_000  # changes of answers that wait for the engine
+_WAITING_SHARE = 4  # of the calls at work: where there are tenants, one namespace has a quarter of them to wait with
 _LOOK_AGAIN = 15.0  # seconds after which a decision may have changed by the passing of time alone
 
 
@@ -68,6 +69,7 @@ class TriggerDesk:
         self._calls: dict[str, tuple[_Content, Register]] = {}  # trigger id -> the call as it came, for the engine
         self._entries: dict[str, Entry] = {}
         self._of_namespace: Counter[str] = Counter()  # entries
+        self._waiting: Counter[str] = Counter()  # calls that wait for a first value, by namespace
         self._stored: dict[str, Snapshot] = {}  # of triggers that were not called since the start
         self._called: set[str] = set()
         self._sweep_at = monotonic()  # when refused triggers may be looked for
@@ -113,9 +115,27 @@ class TriggerDesk:
                 return decision
             try:
                 async with asyncio.timeout_at(deadline):
-                    await updated.wait()
+                    await self._wait(updated, trigger.namespace_of_object)
             except TimeoutError:
                 raise self._not_known_yet() from None
+
+    async def _wait(self, updated: asyncio.Event, namespace: str) -> None:
+        """Waits, unless the namespace has its part of those that wait already."""
+        settings = self._settings
+        most = settings.max_concurrent_rpcs // _WAITING_SHARE if settings.tenants else settings.max_concurrent_rpcs
+        if self._waiting[namespace] >= max(1, most):
+            raise ValueUnknown(
+                f"the load is not known yet, and namespace {namespace} has {self._waiting[namespace]} calls that wait "
+                "for a first value already, its share of this server's: the source is asked, and the next call may "
+                "have its answer"
+            )
+        self._waiting[namespace] += 1
+        try:
+            await updated.wait()
+        finally:
+            self._waiting[namespace] -= 1
+            if not self._waiting[namespace]:
+                del self._waiting[namespace]
 
     def _not_known_yet(self) -> ValueUnknown:
         waited = duration(self._settings.first_answer_wait)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from scaler.tenancy.tenants import Quotas
     from scaler.trigger import TriggerConfig
 
-__all__ = ["bound", "counted", "ledger_of"]
+__all__ = ["bound", "counted", "ledger_of", "tenant_name"]
 
 _BYTES_A_SAMPLE = 8
 _NAMESPACES = 65_536  # whose quotas are remembered
@@ -39,6 +39,12 @@ def bound(config: TriggerConfig, settings: Settings) -> TriggerConfig:
     matchers = tenant.matchers(namespace)
     enforce(config.query, matchers)
     return replace(config, matchers=matchers) if matchers else config
+
+
+def tenant_name(namespace: str, settings: Settings) -> str:
+    """The namespace's tenant; "" where there are none."""
+    tenant = tenant_of(namespace, settings)
+    return "" if tenant is None else tenant.name
 
 
 def ledger_of(settings: Settings, *, monotonic: Callable[[], float]) -> Ledger:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from scaler.decision import Snapshot
-from scaler.engine.admission import bound, counted, ledger_of
+from scaler.engine.admission import bound, counted, ledger_of, tenant_name
 from scaler.engine.alignment import lives_tested, longest_period
 from scaler.engine.decisions import DecisionLog
 from scaler.engine.gating import Gating, is_gate_record
@@ -179,6 +179,7 @@ class Engine:
             id=config.series_id,
             query=enforce(config.query, config.matchers),
             matchers=config.matchers,
+            tenant=tenant_name(config.namespace_of_object, self._settings),
             step=config.step,
             source=self._open_source(spec),
             source_label=spec.name or spec.address,

@@ -208,6 +208,7 @@ class SeriesState:
     source_label: str  # which source it is, shared by all series that come from it
     history: History
     matchers: tuple[tuple[str, str], ...] = ()  # that every query of it gets
+    tenant: str = ""  # whose it is: of the trigger that came first; "" where there are none
     triggers: dict[str, TriggerState] = field(default_factory=dict)
     models: dict[ModelKey, ModelState] = field(default_factory=dict)
     observed: float | None = None

@@ -25,9 +25,35 @@ if TYPE_CHECKING:
 __all__ = ["Together"]
 
 _T = TypeVar("_T")
-_Key: TypeAlias = "tuple[Company, int, int, int]"  # start, end and step of a range; zeros: an instant
+# start, end and step of a range, zeros for an instant; whose questions they are: a tenant's slow query must not make
+# others' time out with it
+_Key: TypeAlias = "tuple[Company, int, int, int, str]"
+
+_SHARE = 4  # one tenant has at most this part of a source's places: the rest is for the others
 
 _LONGEST_SPAN = 60  # points of a range that is asked for together: a past of weeks is answer enough for one request
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A place in each of these, taken one after the other: who waits for the first takes none of the second."""
+
+    bounds: tuple[asyncio.Semaphore, ...]
+
+    async def __aenter__(self) -> None:
+        taken: list[asyncio.Semaphore] = []
+        try:
+            for bound in self.bounds:
+                await bound.acquire()
+                taken.append(bound)
+        except BaseException:
+            for bound in taken:
+                bound.release()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        for bound in self.bounds:
+            bound.release()
 
 
 @dataclass(slots=True)
@@ -35,7 +61,7 @@ class _Group(Generic[_T]):
     """Questions that wait for the end of this turn of the loop."""
 
     ask: Callable[[Sequence[str]], Awaitable[list[_T | SourceError]]]
-    place: asyncio.Semaphore
+    place: _Place
     waiting: dict[str, list[asyncio.Future[_T]]] = field(default_factory=dict)
 
 
@@ -48,7 +74,9 @@ class Together:
 
     def __init__(self, *, concurrency: int) -> None:
         self._concurrency = concurrency
-        self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # of requests under way
+        self._places: WeakValueDictionary[tuple[str, str], asyncio.Semaphore] = (
+            WeakValueDictionary()
+        )  # of requests under way
         self._instants: dict[_Key, _Group[Sample]] = {}
         self._ranges: dict[_Key, _Group[TimeSeries]] = {}
         self._under_way: set[asyncio.Task[None]] = set()
@@ -57,7 +85,7 @@ class Together:
         """The newest value of a query to the series' source. Raises what the source does."""
         source = series.source
         if isinstance(source, AsksMany) and source.company.takes(query):
-            key = (source.company, 0, 0, 0)
+            key = (source.company, 0, 0, 0, series.tenant)
             return await self._join(self._instants, key, query, source.instant_many, self._place(series))
         async with self._place(series):
             return await source.instant(query)
@@ -71,16 +99,24 @@ class Together:
             async def ask(queries: Sequence[str]) -> list[TimeSeries | SourceError]:
                 return await many(queries, start=start, end=end, step=step)
 
-            key = (source.company, start, end, step)
+            key = (source.company, start, end, step, series.tenant)
             return await self._join(self._ranges, key, series.query, ask, self._place(series))
         async with self._place(series):
             return await source.range(series.query, start=start, end=end, step=step)
 
-    def _place(self, series: SeriesState) -> asyncio.Semaphore:
-        """The bound on requests to the series' source; it lives as long as somebody waits or asks."""
-        place = self._places.get(series.source_label)
+    def _place(self, series: SeriesState) -> _Place:
+        """The bound on requests to the series' source, and within it on those of one tenant, if there are any."""
+        of_source = self._places_of(series.source_label, "", self._concurrency)
+        if not series.tenant:
+            return _Place((of_source,))
+        share = max(1, self._concurrency // _SHARE)
+        return _Place((self._places_of(series.source_label, series.tenant, share), of_source))
+
+    def _places_of(self, source: str, tenant: str, most: int) -> asyncio.Semaphore:
+        """They live as long as somebody waits or asks."""
+        place = self._places.get((source, tenant))
         if place is None:
-            place = self._places[series.source_label] = asyncio.Semaphore(self._concurrency)
+            place = self._places[source, tenant] = asyncio.Semaphore(most)
         return place
 
     async def _join(
@@ -89,7 +125,7 @@ class Together:
         key: _Key,
         query: str,
         ask: Callable[[Sequence[str]], Awaitable[list[_T | SourceError]]],
-        place: asyncio.Semaphore,
+        place: _Place,
     ) -> _T:
         loop = asyncio.get_running_loop()
         group = groups.get(key)

@@ -14,6 +14,7 @@ from scaler.edge.desk import TriggerDesk
 from scaler.engine.messages import Evicted, Recalled, Refusal, Refused, Register, Reply, ToEngine, Update
 from scaler.errors import AddressRefused, InvalidTrigger, LimitReached, ValueUnknown
 from scaler.settings import Settings
+from scaler.tenancy.tenants import Tenant
 from scaler.web.board import ReadyState
 from scaler.web.views import Board
 
@@ -317,6 +318,31 @@ class TestBounds:
             "raise it, or run another release of the scaler for some namespaces"
         )
         assert len(list(impatient.desk.entries())) == 3
+
+    async def test_where_there_are_tenants_a_namespace_waits_with_its_share_of_calls(self) -> None:
+        everyone = Tenant(name="all", namespaces=("*",), own_addresses=True)
+        settings = Settings(first_answer_wait=5.0, max_concurrent_rpcs=8, tenants=(everyone,))
+        told = list[ToEngine]()
+        desk = TriggerDesk(settings=settings, tell=told.append, clock=lambda: NOW)
+        noisy = [
+            asyncio.create_task(desk.decision(desk.trigger("noisy", f"web-{n}", METADATA)), name=str(n))
+            for n in range(3)
+        ]
+        await asyncio.wait([noisy[2]])
+        assert str(noisy[2].exception()) == (
+            "the load is not known yet, and namespace noisy has 2 calls that wait for a first value already, its share "
+            "of this server's: the source is asked, and the next call may have its answer"
+        )
+        assert len(told) == 3  # the third is registered all the same
+        quiet = asyncio.create_task(desk.decision(trigger := desk.trigger("quiet", "web", METADATA)))
+        await asyncio.sleep(0)
+        made = Snapshot(trigger=trigger.key.id, series="s", made_at=NOW, observed=50.0, observed_at=NOW)
+        desk.apply(Update([made]))
+        assert (await quiet).observed == 50.0
+        for waiting in noisy[:2]:
+            waiting.cancel()
+        await asyncio.gather(*noisy[:2], return_exceptions=True)
+        assert not desk._waiting
 
     async def test_a_namespace_fills_its_own_room_only(self) -> None:
         settings, told = Settings(first_answer_wait=0.0, namespace_triggers=2), list[ToEngine]()

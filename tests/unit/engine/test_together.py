@@ -157,3 +157,39 @@ async def test_short_ranges_of_one_span_share_a_request_long_ones_do_not(source:
     )
     assert [(len(one), one.values[0]) for one in found] == [(2, 2.0), (2, 3.0), (1, 4.0), (61, 4.0), (61, 6.0)]
     assert sorted(source.requests) == [["long"], ["longer"], ["up", "upp"], ["uppp"]]
+
+
+async def turns() -> None:
+    """Lets everything happen that waits for nothing."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_tenants_share_no_request(source: Source, together: Together) -> None:
+    one, two = series(source, "up"), series(source, "upp")
+    one.tenant, two.tenant = "one", "two"
+    await asyncio.gather(together.instant(one, "up"), together.instant(two, "upp"), together.instant(one, "uppp"))
+    assert sorted(source.requests) == [["up", "uppp"], ["upp"]]
+
+
+async def test_a_tenant_whose_queries_hang_leaves_places_to_the_others(source: Source) -> None:
+    together, source.company = Together(concurrency=4), Company(most=1)
+    slow = [series(source, f"slow{n}") for n in range(3)]
+    quick = series(source, "up")
+    for one in slow:
+        one.tenant = "slow"
+    quick.tenant = "quick"
+    source.gate = asyncio.Event()
+    hanging = [asyncio.create_task(together.instant(one, one.query)) for one in slow]
+    await turns()
+    answer = asyncio.create_task(together.instant(quick, "up"))
+    await turns()
+    assert source.requests == [["slow0"], ["up"]]  # one place in four for each, the other two wait for their own
+    hanging[1].cancel()
+    source.gate.set()
+    assert (await answer).value == 2.0
+    assert [type(one) for one in await asyncio.gather(*hanging, return_exceptions=True)] == [
+        Sample,
+        asyncio.CancelledError,
+        Sample,
+    ]
