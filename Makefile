@@ -12,7 +12,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test chaos check lint types imports generated format proto docs bench bench-parts bench-forecast bench-replay bench-lstm clean
+.PHONY: help setup dev run test chaos check lint types imports generated format proto docs bench bench-parts bench-forecast bench-replay bench-lstm fleet clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -81,6 +81,9 @@ bench-forecast: dev ## accuracy, coverage and cost of every method on the traces
 
 bench-lstm: dev ## the recurrent network on the traces in TRACES, a third of them left out at a time; trains first
 	$(BIN)/python -m tests.bench.lstm $(TRACES) --networks bench-networks --train --cold --full
+
+fleet: dev ## train the fleet model that ships, on generated series
+	$(BIN)/python -m tests.bench.fleet forecasting/fleet.bin
 
 bench-replay: dev ## replay the traces in TRACES: Foresail beside plain KEDA and the methods of its rivals
 	$(BIN)/python -m tests.bench.replay --traces $(TRACES)

@@ -23,13 +23,20 @@ from forecasting.series import TimeSeries
 if TYPE_CHECKING:
     from forecasting.series import FloatArray
 
-__all__ = ["generate_series"]
+__all__ = ["any_series", "generate_series"]
 
 _DAY, _WEEK = 86400, 604800
 _MONDAY = 1_736_121_600  # 2025-01-06: an arbitrary Monday that series begin after
 # Intervals of jobs that run by the clock, seconds.
 _INTERVALS = (600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200, _DAY, _DAY, _DAY)
 _SMALLEST = 1e-9
+_STEPS = (60, 60, 60, 30, 300, 300)
+
+
+def any_series(random: np.random.Generator, *, days: tuple[float, float]) -> TimeSeries:
+    """A generated series of any step that workloads are watched at, and of so many days, at least and at most."""
+    step = int(random.choice(_STEPS))
+    return generate_series(random, days=float(random.uniform(*days)), step=step)
 
 
 def generate_series(random: np.random.Generator, *, days: float, step: int = 60) -> TimeSeries:

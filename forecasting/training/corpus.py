@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecasting.errors import FitFailed
-from forecasting.generate import generate_series
+from forecasting.generate import any_series
 from forecasting.training.examples import examples, joined
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Corpus", "Recipe", "corpus"]
 
-_GENERATED_STEPS = (60, 60, 60, 30, 300, 300)
 _GENERATED_DAYS = (3.0, 18.0)
 
 
@@ -82,8 +81,7 @@ def corpus(
         if number < len(usable):
             one, origins = usable[number], recipe.origins
         else:
-            step = int(random.choice(_GENERATED_STEPS))
-            one = generate_series(random, days=float(random.uniform(*_GENERATED_DAYS)), step=step)
+            one = any_series(random, days=_GENERATED_DAYS)
             origins = recipe.generated_origins
         cut = len(one) - int(recipe.validation * len(one))
         train.append(examples(one, first=21_600 // one.step, end=cut, count=origins, random=random))

@@ -2,7 +2,8 @@
 
 Protocol: the first 60 % of each trace is training, the next 40 %, 8 days at most, is test; refits daily from the past
 only; every ratio is against `naive` with its conformal bands in the same run, geometric mean over traces. What is
-trained across series is trained without the trace judged. Times are CPU seconds.
+trained across series has seen none of the traces: the shipped fleet model is trained on generated series only. Times
+are CPU seconds.
 """
 
 from __future__ import annotations
@@ -20,12 +21,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecasting import fleet
 from forecasting.calibration import future, running_maximum
 from forecasting.evaluation import Refit, evaluate, pinball_loss, rolling_forecasts
-from forecasting.models.boosted import Boosted
 from forecasting.registry import default_registry
-from forecasting.selection import Auto
 from forecasting.serialise import dumps
 from forecasting.series import TimeSeries
 
@@ -65,7 +63,6 @@ def main() -> None:
     parser.add_argument("--stride", type=int, default=600, help="seconds between origins")
     parser.add_argument("--refit-every", type=int, default=DAY, help="seconds between fits")
     parser.add_argument("--processes", type=int, default=1, help="traces judged at the same time")
-    parser.add_argument("--fleets", type=Path, help="keep the fleet models trained without each trace here")
     arguments = parser.parse_args()
     wanted = [name for name in arguments.traces.split(",") if name]
     traces = dict(read_folder(arguments.folder))
@@ -86,9 +83,8 @@ def on_trace(
     """All methods on one trace."""
     out = {}
     series = traces[name]
-    digest = fleet_without(name, traces, arguments.fleets)
     for method in methods:
-        forecaster = made(method, digest)
+        forecaster = default_registry().create(method)
         out[method] = found = judge(series, forecaster, arguments.stride, arguments.refit_every)
         score = found.evaluation
         h15, p5 = steps(15, series.step), steps(5, series.step)
@@ -119,27 +115,6 @@ def moment(text: str) -> float:
         return float(text)
     except ValueError:
         return dt.datetime.fromisoformat(text).timestamp()
-
-
-def fleet_without(name: str, traces: dict[str, TimeSeries], kept: Path | None) -> str:
-    """Trains the fleet model on all traces but this one, or reads what an earlier run kept."""
-    path = kept / f"{name}.bin" if kept else None
-    if path and path.exists():
-        return fleet.remember_fleet(fleet.FleetModel.from_bytes(path.read_bytes()))
-    model = fleet.train_fleet([series for other, series in traces.items() if other != name])
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(model.to_bytes())
-    return fleet.remember_fleet(model)
-
-
-def made(method: str, digest: str) -> Forecaster:
-    """The method; those that build on a fleet model get the one that has not seen the trace."""
-    if method == "boosted":
-        return Boosted(fleet=digest)
-    if method == "auto":
-        return Auto(fleet=digest)
-    return default_registry().create(method)
 
 
 def steps(minutes: int, step: int) -> int:

@@ -3,10 +3,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forecasting.boosting import Growth
+from forecasting.boosting import KINDS, Growth
 from forecasting.errors import FitFailed, InvalidParameter, InvalidState
 from forecasting.features.scalefree import Past, Scale
-from forecasting.fleet import PRETRAINED, FleetModel, known_fleet, remember_fleet, train_fleet
+from forecasting.fleet import (
+    PRETRAINED,
+    FleetModel,
+    Lessons,
+    generated_lessons,
+    grown_fleet,
+    known_fleet,
+    remember_fleet,
+    train_fleet,
+)
 from forecasting.models.naive import Naive
 from forecasting.serialise import dumps
 from forecasting.series import TimeSeries
@@ -56,6 +65,35 @@ def test_series_too_short_to_learn_from_are_left_out(model: FleetModel) -> None:
     assert with_short.to_bytes() == model.to_bytes()
     with pytest.raises(FitFailed, match="none of these 1 series has the day and a half"):
         train_fleet([daily(1.0, 3, days=1)], growth=GROWTH)
+
+
+def test_generated_lessons_are_the_same_for_the_same_seed() -> None:
+    first, again, other = (generated_lessons(2, seed=seed) for seed in (1, 1, 2))
+    assert first.series == 2
+    for kind in KINDS:
+        np.testing.assert_array_equal(first.x[kind], again.x[kind])
+        np.testing.assert_array_equal(first.y[kind], again.y[kind])
+        assert first.x[kind].shape == (len(first.y[kind]), first.x["peak"].shape[1])
+        assert np.isfinite(first.y[kind]).all()
+    assert not np.array_equal(first.y["peak"][:100], other.y["peak"][:100])
+
+
+def test_each_part_counts_the_same_whatever_its_size() -> None:
+    few, many = (
+        Lessons(
+            x=dict.fromkeys(KINDS, np.zeros((n, 1), dtype=np.float32)),
+            y=dict.fromkeys(KINDS, np.full(n, came, dtype=np.float32)),
+            weight=dict.fromkeys(KINDS, np.ones(n, dtype=np.float32)),
+            series=1,
+        )
+        for n, came in ((400, 1.0), (4000, 0.0))
+    )
+    model = grown_fleet([few, many], growth=GROWTH)
+    assert model.series == 2
+    # half of the weight lies at 1, whatever the rows: the upper quantiles are there
+    assert model.value[1].predict(np.zeros((1, 1), dtype=np.float32))[0] == pytest.approx(1.0, abs=0.05)
+    unweighted = grown_fleet([many, many], growth=GROWTH)
+    assert unweighted.value[1].predict(np.zeros((1, 1), dtype=np.float32))[0] == pytest.approx(0.0, abs=0.05)
 
 
 def test_the_pretrained_model_ships_and_is_small() -> None:
