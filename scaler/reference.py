@@ -73,7 +73,8 @@ _SOURCES_HEAD = """\
 
 A table `[sources.NAME]` each. A trigger that says `source: NAME` uses it, without knowing address or credentials.
 No secret stands in the file: in the place of a key marked *secret*, give `KEY_file` with the path of a file that holds
-it, or `KEY_env` with the name of an environment variable. Both are read at the start: restart after changing them.
+it, or `KEY_env` with the name of an environment variable. Both are read at the start: restart after
+changing them, but for the file of a `bearer_token`, which is read again within ten seconds of its replacement.
 """
 
 _TENANTS_HEAD = """\

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from scaler.parameters import Schema
 
-__all__ = ["NO_SECRETS_HERE", "SECRET_SUFFIXES", "SecretKeys"]
+__all__ = ["NO_SECRETS_HERE", "SECRET_SUFFIXES", "SecretKeys", "secret_in"]
 
 _FILE, _ENV = SECRET_SUFFIXES = ("_file", "_env")
 
@@ -54,14 +54,19 @@ class SecretKeys:
             if not secret:
                 raise Unreadable("there is no such environment variable, or it is empty")
             return secret
-        return _content(Path(value))
+        return secret_in(Path(value))
 
     def _of(self, key: str, suffix: str) -> str | None:
         base = key.removesuffix(suffix)
         return base if base != key and base in self._names else None
 
 
-def _content(path: Path) -> str:
+def secret_in(path: Path) -> str:
+    """What the file holds, without white space around it.
+
+    Raises:
+        Unreadable: There is no such file, or nothing in it, or too much.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_SECRET + 1)

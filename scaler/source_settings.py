@@ -1,7 +1,7 @@
 """Named sources: the tables `[sources.NAME]` of the settings file, read into SourceSpecs.
 
 A secret is never in the file: `bearer_token_file` names the file that holds it, `bearer_token_env` the environment
-variable. Both are read once, at the start.
+variable. Both are read at the start; the file of a bearer token is read again when it changes.
 """
 
 from __future__ import annotations
@@ -180,4 +180,6 @@ def _source(
     values = reading.values
     if "key_pem" in values:
         values["key"] = values.pop("key_pem")
+    if "bearer_token_file" in table:
+        values["bearer_token_file"] = table["bearer_token_file"]
     return SourceSpec(**{"kind": "prometheus", **values}, name=name)

@@ -44,6 +44,7 @@ from scaler.errors import (
     SourceUnreachable,
 )
 from scaler.sources.address import shown
+from scaler.sources.token import TokenFile
 from scaler.telemetry.masking import masked
 from scaler.words import duration, plural
 
@@ -225,6 +226,9 @@ class Fetcher:
         self._timing = timing
         self._timeout = spec.timeout
         self._headers = {**request_headers(spec), "Accept-Encoding": "gzip"}
+        self._token = None
+        if spec.bearer_token_file and "bearer" in spec.auth_modes:
+            self._token = TokenFile(spec.bearer_token_file, spec.bearer_token, monotonic=timing.monotonic)
         self._secrets = (
             spec.bearer_token,
             spec.password,
@@ -238,7 +242,8 @@ class Fetcher:
 
     def quoted(self, text: str) -> str:
         """A server's own words, fit for our texts: secrets masked, one line, bounded."""
-        line = " ".join(masked(text, self._secrets).split())
+        secrets = self._secrets if self._token is None else (*self._secrets, self._token.current())
+        line = " ".join(masked(text, secrets).split())
         line = "".join(character if character.isprintable() else "?" for character in line)
         return line if len(line) <= _LONGEST_DETAIL else line[: _LONGEST_DETAIL - 1] + "…"
 
@@ -281,6 +286,8 @@ class Fetcher:
 
     async def _once(self, request: httpx.Request, *, patience: float) -> Reply:
         request.headers.update(self._headers)
+        if self._token is not None:
+            request.headers["Authorization"] = f"Bearer {self._token.current()}"
         try:
             async with asyncio.timeout(patience):
                 response = await self._client.send(request, stream=True)
