@@ -33,6 +33,7 @@ from forecasting.forecast import checked_levels, rearranged
 from forecasting.models.boosted import Boosted
 from forecasting.models.naive import Naive
 from forecasting.models.seasonal_profile import SeasonalProfile
+from forecasting.prepare.calendar import checked_zone
 from forecasting.serialise import dumps, loads, stored_as
 from forecasting.series import FloatArray, TimeSeries
 
@@ -131,11 +132,16 @@ class Auto:
 
     Attributes:
         fleet: The fleet model that `boosted` builds on; see `forecasting.models.boosted.Boosted`.
+        timezone: Whose clocks daily and weekly rhythms follow, e.g. Europe/Berlin.
     """
 
     fleet: str = PRETRAINED
+    timezone: str = "UTC"
 
     name: ClassVar[str] = "auto"
+
+    def __post_init__(self) -> None:
+        checked_zone(self.timezone)
 
     def min_history(self, step: int) -> int:
         """That of the last value: the ladder's first rung."""
@@ -155,7 +161,7 @@ class Auto:
         losses: dict[str, FloatArray] = {}
         if fitted is not None:
             losses["boosted"] = contest.loss(fitted)
-        profile = SeasonalProfile()
+        profile = SeasonalProfile(timezone=self.timezone)
         candidate = _attempt(profile, series.first(cut), horizon)
         if candidate is not None:
             losses[profile.name] = contest.loss(candidate)
@@ -174,7 +180,7 @@ class Auto:
 
     def _young(self, series: TimeSeries, horizon: int) -> FittedAuto:
         """What can be fitted, weighed as served other series best."""
-        methods = (Boosted(fleet=self.fleet), SeasonalProfile(), Naive())
+        methods = (Boosted(fleet=self.fleet), SeasonalProfile(timezone=self.timezone), Naive())
         found = {method.name: _attempt(method, series, horizon) for method in methods}
         members = {name: member for name, member in found.items() if member is not None}
         if "boosted" not in members:  # the seasonal profile of a few hours is no help without it

@@ -79,6 +79,7 @@ def request_for(
         values=without_events(past, series.agendas(key)).values.astype("<f8").tobytes(),
         horizon=key.horizon,
         levels=list(BANDS),  # the same whichever levels its triggers ask for
+        time_zone=key.time_zone,
         aim=key.aim if known or not tested else None,
         before=model.choice.quantile if model.choice else None,
         tested=tested,

@@ -49,6 +49,7 @@ class ModelKey:
         window: Steps of history that it is fitted to.
         horizon: Steps that it forecasts,
         steps: and those of a decision's window, whose peak counts.
+        time_zone: Whose clocks the load follows.
         events: What is announced, and so not to be learned.
         aim: What the quantile is chosen for; None: it is given.
     """
@@ -58,6 +59,7 @@ class ModelKey:
     window: int = 0
     horizon: int = 1
     steps: int = 1
+    time_zone: str = "UTC"
     events: tuple[Event, ...] = ()
     aim: Aim | None = None
 
@@ -65,7 +67,7 @@ class ModelKey:
     def stored_name(self) -> str:
         """What the store calls the model."""
         name = self.forecaster + "".join(f";{key}={value}" for key, value in self.parameters)
-        name += f";window={self.window};horizon={self.horizon};steps={self.steps}"
+        name += f";window={self.window};horizon={self.horizon};steps={self.steps};zone={self.time_zone}"
         for what, value in (("events", self.events), ("aim", self.aim)):
             if value:
                 name += f";{what}={hashlib.blake2b(msgspec.msgpack.encode(value), digest_size=8).hexdigest()}"
@@ -116,6 +118,7 @@ class TriggerState:
             window=self.window,
             horizon=self.horizon,
             steps=self.steps,
+            time_zone=config.time_zone,
             events=self.agenda.events,
             aim=self.aim,
         )

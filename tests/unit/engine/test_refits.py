@@ -110,6 +110,26 @@ class TestRefits:
         )
 
 
+class TestTimeZone:
+    """A method that follows clocks is told whose."""
+
+    async def test_the_triggers_zone_is_that_of_its_model(self, make_workbench: Callable[..., Any]) -> None:
+        bench = make_workbench()
+        given = {"forecaster": "seasonal-profile", "queryStep": "5m", "historyTimeWindow": "3d"}
+        here = bench.register("here", timeZone="Europe/Berlin", **given)
+        there = bench.register("there", **given)
+        stated = bench.register("stated", timeZone="Europe/Berlin", **{**given, "forecaster.timezone": "Asia/Tokyo"})
+        other = bench.register("other", timeZone="Europe/Berlin", **{**given, "forecaster": "seasonal-naive"})
+        await settled(bench)
+        (series,) = bench.engine.series
+        zones = {
+            trigger: getattr(getattr(series.models[state.model_key].fitted, "design", None), "zone", "none")
+            for trigger, state in series.triggers.items()
+        }
+        assert zones == {here: "Europe/Berlin", there: "UTC", stated: "Asia/Tokyo", other: "none"}
+        assert all(bench.snapshot(trigger).note == "" for trigger in zones)
+
+
 SHORTFALL = {"forecaster": "seasonal-naive", "queryStep": "5m", "historyTimeWindow": "3d", "threshold": "5"}
 
 

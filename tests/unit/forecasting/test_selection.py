@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from forecasting.batch import predict_many
-from forecasting.errors import InsufficientHistory
+from forecasting.errors import InsufficientHistory, InvalidParameter
 from forecasting.models.naive import Naive
+from forecasting.models.seasonal_profile import FittedSeasonalProfile
 from forecasting.selection import Auto, FittedAuto
-from forecasting.serialise import dumps
+from forecasting.serialise import dumps, loads
 from forecasting.series import TimeSeries
 
 if TYPE_CHECKING:
@@ -114,3 +115,13 @@ def test_it_beats_its_members_worst_on_a_real_trace(trace: Callable[[str], TimeS
     auto = Auto().fit(train, horizon=10, levels=LEVELS)
     naive = Naive().fit(train, horizon=10, levels=LEVELS)
     assert loss(auto) < 0.8 * loss(naive)
+
+
+def test_it_follows_the_clocks_of_its_users() -> None:
+    fitted = Auto(timezone="Europe/Berlin").fit(schedule(1), horizon=6, levels=LEVELS)  # young: all take part
+    profile = loads(fitted.members[fitted.names.index("seasonal-profile")])
+    assert isinstance(profile, FittedSeasonalProfile)
+    assert profile.design.zone == "Europe/Berlin"
+    with pytest.raises(InvalidParameter) as caught:
+        Auto(timezone="Berlin")
+    assert str(caught.value) == "there is no time zone 'Berlin'; one is named like 'Europe/Berlin'"
