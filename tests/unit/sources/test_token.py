@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scaler.settings import load_settings
-from scaler.sources.base import SourceSpec
 from scaler.sources.prometheus import PrometheusSource
 from scaler.sources.token import TokenFile
 from scaler.telemetry.masking import mask
@@ -16,6 +15,7 @@ from scaler.telemetry.masking import mask
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from scaler.sources.base import SourceSpec
     from tests.unit.sources.conftest import Target
 
 
