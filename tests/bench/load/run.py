@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 from functools import partial
@@ -47,7 +48,10 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 async def measure(arguments: argparse.Namespace, directory: Path) -> Report:
-    """Runs everything."""
+    """Runs everything; ended by SIGTERM, it leaves no process behind."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     fleet = Fleet(size=arguments.triggers, forecaster=arguments.forecaster, days=arguments.days)
     report = Report(triggers=fleet.size, forecaster=fleet.forecaster, days=fleet.days)
     settings = {"FORESAIL_IDLE_AFTER": "1d"}  # members that a stage leaves out are not let go of
