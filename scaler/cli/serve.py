@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from scaler import __version__
 from scaler.cli.arguments import add_config_argument
+from scaler.collecting import collect_rarely
 from scaler.edge.desk import TriggerDesk
 from scaler.edge.link import EngineLink
 from scaler.edge.logbook import Logbook
@@ -80,6 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     setup_logging(level=settings.log_level, log_format=settings.log_format)
     # a core file would hold the credentials of all sources; the engine and its workers inherit this
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    collect_rarely()
     uvloop.run(_serve(settings))
     return 0
 
