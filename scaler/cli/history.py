@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from scaler.cli.arguments import add_config_argument, typed
 from scaler.errors import InvalidSettings, NoData
@@ -20,11 +21,15 @@ from scaler.words import duration as shown
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from forecasting.series import TimeSeries
     from scaler.settings import Settings
+    from scaler.sources.base import MetricSource
 
-__all__ = ["add_history_arguments", "fetch_history", "read_history"]
+__all__ = ["add_history_arguments", "ask_source", "fetch_history", "read_history"]
+
+T = TypeVar("T")
 
 _STEP = 60  # seconds, of what is asked of a source
 
@@ -71,12 +76,40 @@ def read_history(arguments: argparse.Namespace) -> tuple[str, TimeSeries]:
         return arguments.series.stem, read_csv(arguments.series)
     if not arguments.query:
         raise InvalidSettings(["--source needs a --query"])
-    settings = load_settings(
-        path=Path(arguments.config) if arguments.config else None, environ=os.environ, overrides={}
-    )
     return arguments.query, fetch_history(
-        settings, arguments.source, arguments.query, since=arguments.since, step=arguments.query_step
+        _settings(arguments), arguments.source, arguments.query, since=arguments.since, step=arguments.query_step
     )
+
+
+def ask_source(
+    arguments: argparse.Namespace, questions: Callable[[Callable[[str], Awaitable[float]]], Awaitable[T]]
+) -> T:
+    """Further questions to the source of the history.
+
+    Args:
+        arguments: As of `add_history_arguments`; with a source.
+        questions: Is given what answers a query with its value now.
+
+    Raises:
+        InvalidSettings: There is no such source.
+        SourceError: It does not answer.
+    """
+    settings = _settings(arguments)
+    spec = _spec(arguments.source, settings)
+
+    async def ask() -> T:
+        async with _opened(settings, spec) as source:
+
+            async def value(query: str) -> float:
+                return (await source.instant(query)).value
+
+            return await questions(value)
+
+    return asyncio.run(ask())
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    return load_settings(path=Path(arguments.config) if arguments.config else None, environ=os.environ, overrides={})
 
 
 def fetch_history(settings: Settings, source: str, query: str, *, since: float, step: int) -> TimeSeries:
@@ -113,12 +146,18 @@ def _spec(source: str, settings: Settings) -> SourceSpec:
 
 async def _fetch(settings: Settings, spec: SourceSpec, query: str, *, end: int, since: float, step: int) -> TimeSeries:
     """The past of the query, without the time before its first sample."""
+    async with _opened(settings, spec) as source:
+        start = end - int(since) // step * step
+        return _trimmed(await source.range(query, start=start, end=end, step=step))
+
+
+@contextlib.asynccontextmanager
+async def _opened(settings: Settings, spec: SourceSpec) -> AsyncIterator[MetricSource]:
     policy = AddressPolicy.parse(settings.allow_addresses, only_listed=settings.only_listed_addresses)
     pool = SourcePool(policy=policy, max_bytes=settings.max_response_bytes, connections=settings.source_concurrency)
     source = pool.open(spec)
     try:
-        start = end - int(since) // step * step
-        return _trimmed(await source.range(query, start=start, end=end, step=step))
+        yield source
     finally:
         await source.close()
         await pool.close()

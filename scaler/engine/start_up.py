@@ -16,13 +16,13 @@ from scaler.errors import ForesailError, NoData
 from scaler.words import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from scaler.decision.lead_time import LeadTime
     from scaler.engine.refresh import Refresh
     from scaler.engine.state import SeriesState, TriggerState
 
-__all__ = ["StartUp", "pods_started", "start_up_times"]
+__all__ = ["StartUp", "TooFewPods", "measured_lead_time", "pods_started", "start_up_times"]
 
 _SPAN = "3d"
 _SPAN_SECONDS = 3 * 86400
@@ -59,9 +59,7 @@ class StartUp:
         try:
             trigger.lead_time = await self._measured(series, trigger)
             trigger.lead_time_measured = trigger.lead_time
-        except NoData:
-            trigger.lead_time = not_measured(_nothing_found(trigger), trigger.lead_time_measured)
-        except _TooFew as few:
+        except TooFewPods as few:
             trigger.lead_time = not_measured(str(few), trigger.lead_time_measured)
         except ForesailError as error:
             trigger.measure_at = self._clock() + _AFTER_FAILURE
@@ -70,21 +68,46 @@ class StartUp:
 
     async def _measured(self, series: SeriesState, trigger: TriggerState) -> LeadTime:
         config = trigger.config
-        times = start_up_times(namespace=config.namespace_of_object, target=config.target)
-        pods = int((await self._refresh.ask(series, f"count({times})")).value)
-        if not pods:
-            raise _TooFew(_nothing_found(trigger))
-        if pods < _LEAST_PODS:
-            raise _TooFew(
-                f"{config.target} has started {plural(pods, 'pod')} within the last {_SPAN}, "
-                f"{_LEAST_PODS} are the least that says something"
-            )
-        seconds = (await self._refresh.ask(series, f"quantile({_QUANTILE}, {times})")).value
-        return measured(seconds, quantile=_QUANTILE, pods=pods, target=config.target, window=_SPAN_SECONDS)
+
+        async def ask(query: str) -> float:
+            return (await self._refresh.ask(series, query)).value
+
+        return await measured_lead_time(ask, namespace=config.namespace_of_object, target=config.target)
 
 
-class _TooFew(Exception):
+class TooFewPods(Exception):
     """The source answers, but has seen too few pods start; the text says so."""
+
+
+async def measured_lead_time(ask: Callable[[str], Awaitable[float]], *, namespace: str, target: str) -> LeadTime:
+    """How long the pods of a workload took to start.
+
+    Args:
+        ask: Gives the value of a query.
+        namespace: Of the workload.
+        target: Its name.
+
+    Raises:
+        TooFewPods: None or too few have started lately, as far as the source knows.
+        ForesailError: What the source says instead of an answer.
+    """
+    times = start_up_times(namespace=namespace, target=target)
+    try:
+        pods = int(await ask(f"count({times})"))
+    except NoData:
+        pods = 0
+    if not pods:
+        raise TooFewPods(
+            f"the source knows no pod of {target} in {namespace} that started within the last {_SPAN} "
+            f"({_CREATED} and {_READY} of kube-state-metrics); scaleTarget names the workload if it is called otherwise"
+        )
+    if pods < _LEAST_PODS:
+        raise TooFewPods(
+            f"{target} has started {plural(pods, 'pod')} within the last {_SPAN}, "
+            f"{_LEAST_PODS} are the least that says something"
+        )
+    seconds = await ask(f"quantile({_QUANTILE}, {times})")
+    return measured(seconds, quantile=_QUANTILE, pods=pods, target=target, window=_SPAN_SECONDS)
 
 
 def pods_started(target: str) -> str:
@@ -101,12 +124,3 @@ def start_up_times(*, namespace: str, target: str) -> str:
         return f"min by (pod, uid) (min_over_time({metric}{of_target}[{_SPAN}]))"
 
     return f"(({first(_READY)} - ({first(_CREATED)} > time() - {_SPAN_SECONDS})) > 0)"
-
-
-def _nothing_found(trigger: TriggerState) -> str:
-    config = trigger.config
-    return (
-        f"the source knows no pod of {config.target} in {config.namespace_of_object} "
-        f"that started within the last {_SPAN} "
-        f"({_CREATED} and {_READY} of kube-state-metrics); scaleTarget names the workload if it is called otherwise"
-    )

@@ -51,6 +51,7 @@ class Study:
         decision: Foresail's own settings; the headroom is that of each setting.
         metric_delay: Seconds until a load is seen.
         events: What Foresail was told of ahead of time.
+        lead_time_origin: Where the lead time comes from, in words; "" if it was given.
     """
 
     series: TimeSeries
@@ -59,6 +60,7 @@ class Study:
     decision: DecisionPolicy
     metric_delay: int = 0
     events: tuple[Event, ...] = ()
+    lead_time_origin: str = ""
 
     def demand(self) -> Demand:
         """The load of the test part."""

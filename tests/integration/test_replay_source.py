@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MINUTES = 600
 
+Series = tuple[str, dict[str, str], list[tuple[float, float]]]
+
 
 @pytest.fixture
 def samples() -> list[tuple[float, float]]:
@@ -82,3 +84,55 @@ def test_a_query_without_a_past_is_told(prometheus_server: MakePrometheus, capsy
     server = prometheus_server()
     assert main(["replay", "--source", server.url, "--query", "load", "--target", "1"]) == 1
     assert capsys.readouterr().err == f"foresail replay: {server.url}: the query load has no past within 21d\n"
+
+
+def pods(samples: list[tuple[float, float]], takes: list[float]) -> list[Series]:
+    """Pods of shop/web as kube-state-metrics shows them, one an hour, each ready after so many seconds."""
+    made: list[Series] = []
+    for number, seconds in enumerate(takes):
+        created = samples[-1][0] - 3600.0 * (number + 1)
+        labels = {"namespace": "shop", "pod": f"web-7c9fdc8d5b-xxxx{'bcdfghjk'[number]}", "uid": f"u{number}"}
+        scrapes = [created + 7.0 + 30.0 * n for n in range(60)]
+        made.append(("kube_pod_created", labels, [(at, created) for at in scrapes]))
+        ready = [(at, created + seconds) for at in scrapes if at >= created + seconds]
+        made.append(("kube_pod_status_ready_time", labels, ready))
+    return made
+
+
+def test_start_up_and_lead_time_are_measured_where_the_source_has_them(
+    samples: list[tuple[float, float]],
+    prometheus_server: MakePrometheus,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = prometheus_server([("load", {}, samples), *pods(samples, [60.0, 70.0, 80.0, 90.0, 100.0])])
+    asked = [
+        "--source",
+        server.url,
+        "--query",
+        "sum(load)",
+        "--since",
+        "20h",
+        "--target",
+        "10",
+        "--forecaster",
+        "naive",
+    ]
+    common = [*asked, "--jobs", "1", "--train-end", f"{samples[360][0]:.0f}"]
+    measured, given = tmp_path / "measured.csv", tmp_path / "given.csv"
+    assert main(["replay", *common, "--scale-target", "shop/web", "--decisions", str(measured)]) == 0
+    assert (
+        "lead time 1m36s: measured: 90 % of the 5 pods that web started within the last 3d were ready after 1m36s"
+        in " ".join(capsys.readouterr().out.split())
+    )
+    stated = ["--pod-startup", "80s,96s,64s,88s,72s", "--lead-time", "96s"]
+    assert main(["replay", *common, *stated, "--decisions", str(given)]) == 0
+    assert rows(measured) == rows(given)
+    capsys.readouterr()
+
+    assert main(["replay", *common, "--scale-target", "shop/other"]) == 1
+    assert capsys.readouterr().err == (
+        "foresail replay: settings: --scale-target shop/other: the source knows no pod of other in shop that started "
+        "within the last 3d (kube_pod_created and kube_pod_status_ready_time of kube-state-metrics); scaleTarget names "
+        "the workload if it is called otherwise\n"
+    )

@@ -12,8 +12,10 @@ from forecasting.registry import default_registry
 from scaler.cli.arguments import listed, output_file, typed
 from scaler.cli.history import add_history_arguments, read_history
 from scaler.cli.pool import cores
+from scaler.cli.replay.start_up import measure_start_up
 from scaler.cli.split import add_split_arguments, train_end_of
 from scaler.decision import ASKING_DELAY, DecisionPolicy
+from scaler.decision.lead_time import DEFAULT_LEAD_TIME
 from scaler.errors import InvalidSettings
 from scaler.events import EVENTS
 from scaler.kinds import DAY, HOUR, Unreadable, duration, integer, number
@@ -26,6 +28,7 @@ from scaler.trigger.parse import SCHEMA
 if TYPE_CHECKING:
     import argparse
 
+    from scaler.cli.replay.start_up import MeasuredStartUp
     from scaler.events import Event
 
 __all__ = ["configure", "read_behavior", "read_study"]
@@ -95,9 +98,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--pod-startup",
         type=listed(_STARTUP),
-        default=(180.0,),
         metavar="TIME[,TIME]",
         help="from a pod's creation to its first work; several are taken in turn, as observed (default: 3m)",
+    )
+    add(
+        "--scale-target",
+        metavar="NAMESPACE/NAME",
+        help="measure it instead, and the lead time, of the pods of this workload: asks the --source for what "
+        "kube-state-metrics has told it",
     )
     add(
         "--min-replicas",
@@ -159,6 +167,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes (default: all cores)",
     )
+
+
+def _startup(arguments: argparse.Namespace, measured: MeasuredStartUp | None) -> tuple[tuple[float, ...], float]:
+    """The start-up times of pods, and the lead time: given, measured, or by default; what is given counts."""
+    startup: tuple[float, ...] = arguments.pod_startup or (measured.pods if measured else (DEFAULT_LEAD_TIME,))
+    if arguments.lead_time is not None:
+        return startup, arguments.lead_time
+    if measured is not None and arguments.pod_startup is None:
+        return startup, measured.lead_time.seconds
+    return startup, max(startup)
 
 
 def read_behavior(choice: str) -> Behavior | None:
@@ -229,9 +247,11 @@ def read_study(arguments: argparse.Namespace) -> tuple[str, Study, int]:
     if arguments.max_replicas < max(1, arguments.min_replicas):
         raise InvalidSettings([f"--max-replicas {arguments.max_replicas} is below --min-replicas"])
     train_end = train_end_of(arguments, series)
+    measured = measure_start_up(arguments)
+    startup, lead_time = _startup(arguments, measured)
     workload = Workload(
         target=arguments.target,
-        pod_startup=arguments.pod_startup,
+        pod_startup=startup,
         scaled_object=ScaledObjectSpec(
             min_replicas=arguments.min_replicas,
             polling_interval=arguments.polling_interval,
@@ -241,7 +261,6 @@ def read_study(arguments: argparse.Namespace) -> tuple[str, Study, int]:
         behavior=read_behavior(arguments.behavior),
     )
     delay = arguments.metric_delay
-    lead_time = max(arguments.pod_startup) if arguments.lead_time is None else arguments.lead_time
     decision = DecisionPolicy(
         threshold=arguments.target,
         activation_threshold=arguments.activation,
@@ -258,5 +277,6 @@ def read_study(arguments: argparse.Namespace) -> tuple[str, Study, int]:
         decision=decision,
         metric_delay=int(delay),
         events=() if arguments.events is None else read_events(arguments.events),
+        lead_time_origin=measured.lead_time.origin if measured and lead_time == measured.lead_time.seconds else "",
     )
     return name, study, train_end

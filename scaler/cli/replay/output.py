@@ -108,7 +108,14 @@ def print_table(
             style="bold" if run is chosen else "",
         )
     console.print(table)
-    for line in (*forecasters(fits), *_gate(chosen), *_comparison(chosen, runs), f"took {duration(seconds)}"):
+    measured = [f"lead time {duration(study.decision.lead_time)}: {study.lead_time_origin}"]
+    for line in (
+        *(measured if study.lead_time_origin else ()),
+        *forecasters(fits),
+        *_gate(chosen),
+        *_comparison(chosen, runs),
+        f"took {duration(seconds)}",
+    ):
         console.print(line, highlight=False)
 
 

@@ -165,6 +165,7 @@ def _paste(content: Content) -> str:
 def _fine_print(content: Content) -> str:
     study = content.study
     workload = study.workload
+    origin = f" ({study.lead_time_origin})" if study.lead_time_origin else ""
     startup = ", ".join(duration(seconds) for seconds in workload.pod_startup)
     behavior = "none, as KEDA creates HPAs by default" if workload.behavior is None else "given (see the ScaledObject)"
     return (
@@ -173,7 +174,7 @@ def _fine_print(content: Content) -> str:
         "recordings of a real HPA behind a real KEDA. The load of a sample lasts until the next. A pod carries "
         f"{number(workload.target)}, serves {escape(startup)} after its creation and costs from then on; pods that are "
         f"not ready go first on the way down. The HPA's behavior: {behavior}. Lead time: "
-        f"{duration(study.decision.lead_time)}. Forecasts and fits used only what was known at their time; settings "
-        "other than this report's are shown for comparison, and picking the best of them afterwards flatters it. "
+        f"{duration(study.decision.lead_time)}{escape(origin)}. Forecasts and fits used only what was known at their "
+        "time; settings other than this report's are shown for comparison, and picking the best of them afterwards flatters it. "
         f"Foresail {escape(__version__)}.</p></section>"
     )

@@ -333,3 +333,18 @@ class TestEvents:
             path.write_text(text)
         assert replay(launches, "--target", 10, "--events", path) == 1
         assert capsys.readouterr().err == f"foresail replay: settings: --events {path}: {says}\n"
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("web", "--scale-target web: it must be NAMESPACE/NAME of a Deployment or StatefulSet"),
+        ("shop/", "--scale-target shop/: it must be NAMESPACE/NAME of a Deployment or StatefulSet"),
+        ("shop/web", "--scale-target needs a --source whose kube-state-metrics can be asked"),
+    ],
+)
+def test_a_workload_that_cannot_be_asked_for_is_told(
+    trace: Path, capsys: pytest.CaptureFixture[str], target: str, says: str
+) -> None:
+    assert replay(trace, "--target", 10, "--scale-target", target) == 1
+    assert capsys.readouterr().err == f"foresail replay: settings: {says}\n"
