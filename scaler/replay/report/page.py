@@ -175,6 +175,7 @@ def _fine_print(content: Content) -> str:
         f"{number(workload.target)}, serves {escape(startup)} after its creation and costs from then on; pods that are "
         f"not ready go first on the way down. The HPA's behavior: {behavior}. Lead time: "
         f"{duration(study.decision.lead_time)}{escape(origin)}. Forecasts and fits used only what was known at their "
-        "time; settings other than this report's are shown for comparison, and picking the best of them afterwards flatters it. "
+        "time; settings other than this report's are shown for comparison, and picking the best of them afterwards "
+        "flatters it. "
         f"Foresail {escape(__version__)}.</p></section>"
     )
