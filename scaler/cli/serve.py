@@ -116,7 +116,7 @@ async def _serve(settings: Settings) -> None:
         board=board,
         metrics_page=page.render,
         decisions=DecisionPages(Logbook(desk=desk, link=link), clock=time.time),
-        access=access_of(settings),
+        access=access_of(settings, certificates),
     )
     tasks: list[asyncio.Task[None]] = []
     try:

@@ -7,6 +7,7 @@ together; the old ones stay until they do.
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -39,6 +40,10 @@ class Certificates:
         files: Where they are.
         clock: Epoch seconds, for a word on those that have expired.
 
+    Attributes:
+        files: Where they are.
+        changed_at: When other ones were taken up, by the clock: what TLS agreed on before is not to be trusted.
+
     Raises:
         InvalidSettings: What is wrong with them at the start.
     """
@@ -50,6 +55,7 @@ class Certificates:
         self._status = _status(files)
         self._material = read_material(files)
         self._context: tuple[Material, ssl.SSLContext] | None = None
+        self.changed_at = -math.inf
         self._tell()
 
     def current(self) -> Material:
@@ -76,7 +82,7 @@ class Certificates:
             log.error("tls.not_reloaded", reason=str(error), kept="the certificate read before")  # noqa: TRY400  # the text says all
             return
         if material != self._material:
-            self._material = material
+            self._material, self.changed_at = material, self._clock()
             log.info("tls.reloaded", not_after=iso(material.not_after))
             self._tell()
 

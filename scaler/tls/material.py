@@ -104,6 +104,10 @@ def server_context(material: Material) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
+    # no resumption: OpenSSL would take a session's certificate for granted after its authority has gone. TLS 1.2 also
+    # has sessions that the server remembers, which Python cannot switch off: `Certificates.changed_at` is for those.
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
     load_pair(context, cert=material.cert, key=material.key)
     if material.client_ca:
         context.load_verify_locations(cadata=material.client_ca.decode("ascii"))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from scaler.settings import Settings
     from scaler.tenancy.readers import Reader
+    from scaler.tls.certificates import Certificates
 
 __all__ = ["OPEN_PATHS", "Access", "NotAdmitted", "access_of"]
 
@@ -34,11 +36,11 @@ class NotAdmitted(ForesailError):
         super().__init__(text)
 
 
-def access_of(settings: Settings) -> Access:
-    """Who may read by these settings."""
+def access_of(settings: Settings, certificates: Certificates | None) -> Access:
+    """Who may read by these settings, over these certificates."""
     asked = settings.tls_http == "mutual" and bool(settings.tls_client_ca)
     clients = settings.tls_http_clients if asked else ()
-    return Access(certificate=asked, clients=clients, readers=settings.readers)
+    return Access(certificate=asked, clients=clients, readers=settings.readers, certificates=certificates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +51,13 @@ class Access:
         certificate: A client's certificate is asked for.
         clients: Subject alternative names of those that may read; empty: every certificate that TLS took.
         readers: Those that have a token; empty: none is asked for.
+        certificates: Ours: sessions that TLS resumes from before they changed are not taken.
     """
 
     certificate: bool = False
     clients: tuple[str, ...] = ()
     readers: tuple[Reader, ...] = ()
+    certificates: Certificates | None = None
 
     def admit(self, request: web.BaseRequest) -> Reader:
         """Who asks.
@@ -66,6 +70,13 @@ class Access:
         if self.certificate:
             self._check_certificate(request.transport)
         return self._reader(request.headers.get("Authorization", "")) if self.readers else EVERYONE
+
+    def _check_session(self, transport: asyncio.BaseTransport | None) -> None:
+        connection = transport.get_extra_info("ssl_object") if transport is not None else None
+        since = -math.inf if self.certificates is None else self.certificates.changed_at
+        if connection is not None and connection.session_reused and connection.session.time <= since:
+            text = "this TLS session is from before the server's certificates were changed: connect anew, without it"
+            raise NotAdmitted(HTTPStatus.UNAUTHORIZED, text)
 
     def _reader(self, authorization: str) -> Reader:
         scheme, _, token = authorization.partition(" ")
@@ -84,6 +95,7 @@ class Access:
         if not shown:
             text = "a client certificate is asked for here, and none was shown: give one of the server's tls_client_ca"
             raise NotAdmitted(HTTPStatus.UNAUTHORIZED, text)
+        self._check_session(transport)
         names = subject_names(shown)
         if self.clients and {name.lower() for name in names}.isdisjoint(name.lower() for name in self.clients):
             refused = ClientRefused.with_names(names, setting="tls_http_clients")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import ssl
+import time
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -49,7 +52,7 @@ def prometheus(authority: Authority) -> Pair:
 
 
 @asynccontextmanager
-async def serving(files: TlsFiles, access: Access) -> AsyncIterator[int]:
+async def serving(files: TlsFiles, access: Access, certificates: Certificates | None = None) -> AsyncIterator[int]:
     async def metrics_page() -> bytes:
         return b"# the page\n"
 
@@ -59,7 +62,9 @@ async def serving(files: TlsFiles, access: Access) -> AsyncIterator[int]:
         decisions=DecisionPages(NoLog(), clock=lambda: NOW),
         access=access,
     )
-    async with listening(app, "127.0.0.1:0", certificates=Certificates(files, clock=lambda: NOW)) as port:
+    async with listening(
+        app, "127.0.0.1:0", certificates=certificates or Certificates(files, clock=lambda: NOW)
+    ) as port:
         yield port
 
 
@@ -147,3 +152,38 @@ async def test_tls_1_2_is_the_least(authority: Authority, server: Pair, version:
         except httpx.TransportError:
             answered = False
     assert answered is taken
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+async def test_a_session_does_not_outlive_the_authority_that_it_began_with(
+    authority: Authority, server: Pair, prometheus: Pair, tmp_path: Path, version: str
+) -> None:
+    files = TlsFiles(cert=server.cert, key=server.key, client_ca=tmp_path / "ca.crt")
+    assert files.client_ca is not None
+    files.client_ca.write_bytes(authority.cert.read_bytes())
+    theirs = Authority(tmp_path, "theirs")
+    tls = ssl.create_default_context(cafile=authority.cert)
+    tls.minimum_version = tls.maximum_version = ssl.TLSVersion[version]
+    tls.load_cert_chain(prometheus.cert, prometheus.key)
+    certificates = Certificates(files, clock=time.time)
+
+    def ask(port: int, session: ssl.SSLSession | None) -> tuple[bytes, ssl.SSLSession | None]:
+        with (
+            socket.create_connection(("127.0.0.1", port)) as plain,
+            tls.wrap_socket(plain, server_hostname="localhost", session=session) as connection,
+        ):
+            connection.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            try:
+                answer = b"".join(iter(lambda: connection.recv(4096), b""))
+            except OSError:
+                answer = b"refused"
+            return answer, connection.session
+
+    async with serving(files, Access(certificate=True, certificates=certificates), certificates) as port:
+        answer, session = await asyncio.to_thread(ask, port, None)
+        assert b"# the page" in answer
+        assert b"# the page" in (await asyncio.to_thread(ask, port, session))[0]
+        files.client_ca.write_bytes(theirs.cert.read_bytes())
+        answer, _ = await asyncio.to_thread(ask, port, session)
+    assert b"# the page" not in answer
+    assert version == "TLSv1_3" or b"is from before the server's certificates were changed" in answer
