@@ -14,6 +14,7 @@ bands are wide when the series is rough.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -174,13 +175,20 @@ def level_weights(levels: Sequence[float]) -> FloatArray:
 
     Linear in the level's depth, the Laplace distribution's quantile: tails beyond the grid are exponential.
     """
+    return _level_weights(checked_levels(levels))
+
+
+@lru_cache(maxsize=64)
+def _level_weights(levels: tuple[float, ...]) -> FloatArray:
+    """Forecasts ask for the same few levels over and over."""
     known = _depth(np.array(GRID))
     out = np.zeros((len(levels), len(GRID)))
-    for row, level in enumerate(checked_levels(levels)):
+    for row, level in enumerate(levels):
         depth = float(_depth(min(max(level, 1e-6), 1 - 1e-6)))
         right = int(np.clip(np.searchsorted(known, depth), 1, len(GRID) - 1))
         share = (depth - known[right - 1]) / (known[right] - known[right - 1])
         out[row, right - 1 : right + 1] = 1 - share, share
+    out.setflags(write=False)
     return out
 
 

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from forecasting.series import FloatArray
     from forecasting.windows import IntArray
 
@@ -79,6 +81,30 @@ class Track:
         found = self._pick(self._highest[width], np.minimum(np.maximum(ends, 0), n - 1))
         found[np.broadcast_to((ends < 0) | (ends >= n), found.shape)] = np.nan
         return found
+
+    def nested_sums(self, ends: IntArray, widths: Sequence[int]) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """What `sums` gives, for several widths up to the same ends; each of shape (widths, A, ...)."""
+        if not self._few(ends, max(widths)):
+            each = [self.sums(ends, width) for width in widths]
+            total, squares, count = (np.stack([parts[i] for parts in each]) for i in range(3))
+            return total, squares, count
+        found = self._rounded(self._window(ends, max(widths))[..., ::-1])
+        missing = np.isnan(found)
+        found[missing] = 0.0
+        at = np.array(widths) - 1
+        count = at + 1 - np.cumsum(missing, axis=-1, dtype=np.float64)[..., at]
+        total, squares, count = (
+            np.moveaxis(part, -1, 0)
+            for part in (np.cumsum(found, axis=-1)[..., at], np.cumsum(np.square(found), axis=-1)[..., at], count)
+        )
+        return total, squares, count
+
+    def nested_highest(self, ends: IntArray, widths: Sequence[int]) -> Float32Array:
+        """What `highest` gives, for several widths up to the same ends; shape (widths, A, ...)."""
+        if not self._few(ends, max(widths)):
+            return np.stack([self.highest(ends, width) for width in widths])
+        highest = np.fmax.accumulate(self._window(ends, max(widths))[..., ::-1], axis=-1)
+        return np.asarray(np.moveaxis(highest[..., np.array(widths) - 1], -1, 0))
 
     def _between(self, track: FloatArray, ends: IntArray, width: int) -> FloatArray:
         n = self.values.shape[1]

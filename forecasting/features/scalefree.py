@@ -168,22 +168,23 @@ class Past:
         """Features that do not depend on the horizon, each of shape (N,): log-ratios, and others."""
         level = self.level[origins]
         log, ends = self._log, origins[None]
-        highest = {w: log.highest(ends, self._steps(w))[0] for w in sorted(_MAXIMA, reverse=True)}
-        lowest = {w: -self._lowest.highest(ends, self._steps(w))[0] for w in sorted(_MINIMA, reverse=True)}
-        means = {w: self._log_mean(origins, w) for w in _MEANS}
+        highest = dict(zip(_MAXIMA, log.nested_highest(ends, [self._steps(w) for w in _MAXIMA]), strict=True))
+        lowest = dict(zip(_MINIMA, self._lowest.nested_highest(ends, [self._steps(w) for w in _MINIMA]), strict=True))
+        total, _, count = self._load.nested_sums(ends, [self._steps(w) for w in _MEANS])
+        means = dict(zip(_MEANS, _log(ratio(total, count)[:, 0].astype(np.float32)), strict=True))
         out = [*(log.at(origins - np.array(_LAGS)[None, :, None])[0] - level)]
         out += [means[w] - level for w in _MEANS]
-        out += [highest[w] - level for w in _MAXIMA]
-        out += [lowest[w] - level for w in _MINIMA]
+        out += [highest[w][0] - level for w in _MAXIMA]
+        out += [-lowest[w][0] - level for w in _MINIMA]
         out += [means[w] - self._log_mean(origins - self._steps(w), w) for w in (5, 30)]
         day = self._steps(1440)
         out += [means[60] - self._log_mean(origins - back * day, 60) for back in (1, 7)]
         others = [level]
-        for w in _SPREADS:
-            total, squares, count = (part[0] for part in log.sums(ends, self._steps(w)))
-            variance = ratio(squares, count) - ratio(total, count) ** 2
-            others.append(np.sqrt(np.maximum(variance, 0.0)).astype(np.float32))
-        others += [self._moves.mean(ends, self._steps(w))[0].astype(np.float32) for w in _MOVES]
+        total, squares, count = (part[:, 0] for part in log.nested_sums(ends, [self._steps(w) for w in _SPREADS]))
+        variance = ratio(squares, count) - ratio(total, count) ** 2
+        others += list(np.sqrt(np.maximum(variance, 0.0)).astype(np.float32))
+        total, _, count = self._moves.nested_sums(ends, [self._steps(w) for w in _MOVES])
+        others += list(ratio(total, count)[:, 0].astype(np.float32))
         seconds = self._start + self._step * origins
         minute = (seconds % 86400) // 60
         clock = (minute, (seconds // 86400 + 4) % 7, minute % 60, minute % 15)
@@ -206,13 +207,14 @@ class Past:
         out += _of_clock(*clock, ramps.highest(back[:, :7] + near, 2 * near + 1))
         known = np.array([horizon for horizon, _ in asks])[:, None]  # the latest ramp that has come true
         latest = origins - known
-        sums = {w: ramps.sums(latest, self._steps(w)) for w in reversed(_RECENT)}  # the longest first: see Track
-        for w in _RECENT:
-            total, square, held = sums[w]
-            out += [ratio(total, held).astype(np.float32), ramps.highest(latest, self._steps(w))]
-            out.append(np.sqrt(ratio(square, held)).astype(np.float32))
+        recent = [self._steps(w) for w in _RECENT]
+        totals, square, held = ramps.nested_sums(latest, recent)
+        highest = ramps.nested_highest(latest, recent)
+        for i in range(len(_RECENT)):
+            out += [ratio(totals[i], held[i]).astype(np.float32), highest[i]]
+            out.append(np.sqrt(ratio(square[i], held[i])).astype(np.float32))
         usual = _USUAL_COUNT * _USUAL_RAMP**2
-        variance = (sums[1440][1] + usual) / (sums[1440][2] + _USUAL_COUNT)
+        variance = (square[-1] + usual) / (held[-1] + _USUAL_COUNT)
         for period in (self._steps(60), self._period or self._steps(60)):
             first = -(-known // period) + np.arange(4)
             lags = origins - period * first[:, :, None]

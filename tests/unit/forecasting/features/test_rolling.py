@@ -38,6 +38,20 @@ def test_one_window_and_all_windows_give_the_same_numbers(width: int) -> None:
         np.testing.assert_array_equal(alone.highest(np.array([[i]]), width)[0, 0], highest[0, i])
 
 
+@pytest.mark.parametrize("ends", [np.array([[1500]]), np.arange(2000)[None]], ids=["one", "all"])
+def test_widths_together_and_one_by_one_give_the_same_numbers(
+    ends: np.ndarray[tuple[int, int], np.dtype[np.int64]],
+) -> None:
+    values = noisy(2000)[None]
+    widths = (1, 30, 700)
+    together = Track(values, 4096.0).nested_sums(ends, widths)
+    highest = Track(values, 4096.0).nested_highest(ends, widths)
+    for i, width in enumerate(widths):
+        for part, want in zip(together, Track(values, 4096.0).sums(ends, width), strict=True):
+            np.testing.assert_array_equal(part[i], want)
+        np.testing.assert_array_equal(highest[i], Track(values, 4096.0).highest(ends, width))
+
+
 def test_a_window_does_not_know_where_the_track_begins() -> None:
     values = noisy(3000) * np.float32(0.1)
     ends = np.arange(2500, 3000)
