@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 QUERY = "vector(42)"
 HEADROOM = 1.2
+STEP = 15
 MAX_AGE = 12.0
 SETTINGS = {
     "observe_interval": "1s",
@@ -49,7 +50,7 @@ class Drill:
             "query": QUERY,
             "threshold": "10",
             "forecaster": "naive",
-            "queryStep": "15s",
+            "queryStep": f"{STEP}s",
             "historyTimeWindow": "1h",
         }
         return ref(metadata | dict(fault.metadata), namespace="chaos", name=fault.name)
@@ -90,6 +91,16 @@ class Drill:
         for fault in faults:
             await until(lambda fault=fault: there(fault), lambda fault=fault: self._state(fault))  # type: ignore[misc]
 
+    async def all_caught_up(self, faults: tuple[SourceFault, ...]) -> None:
+        """Each forecasts from the newest samples again: those that came late have been fetched."""
+
+        async def young(fault: SourceFault) -> bool:
+            forecast = self.explain(fault)["forecast"]
+            return forecast is not None and forecast["age"] < 3 * STEP
+
+        for fault in faults:
+            await until(lambda fault=fault: young(fault), lambda fault=fault: self._state(fault))  # type: ignore[misc]
+
     def _state(self, fault: SourceFault) -> str:
         return f"{fault.name}: {self.explain(fault)} {self.server.log.read_text()[-2000:]}"
 
@@ -111,6 +122,7 @@ async def test_every_fault_of_a_source_is_answered_as_designed_and_heals(
             await _what_does_no_harm(drill)
             proxy.faults = {}
             await drill.all_answer(ALL)
+            await drill.all_caught_up(ALL)
         _all_was_counted_and_nothing_broke(server, proxy)
 
 
