@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 QUERY = "vector(42)"
 HEADROOM = 1.2
 STEP = 15
-MAX_AGE = 12.0
+MAX_AGE = 10.0
 SETTINGS = {
     "observe_interval": "1s",
     "observed_max_age": f"{MAX_AGE:g}s",
