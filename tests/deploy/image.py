@@ -94,6 +94,8 @@ def contents(root: Path) -> dict[str, Any]:
     assert not [path for path in missing if not path.endswith(".pyi")], missing
     assert not list(site.glob("pip*")), "pip is in the image"
     assert not [path for path in venv.rglob("*") if path.owner() != "root"], "not all belongs to root"
+    listed_packages = json.loads((venv / "share" / "sbom.cdx.json").read_text())["components"]
+    assert "foresail" in {package["name"] for package in listed_packages}, "the bill of materials lacks the program"
     files = sorted(path for path in venv.rglob("*") if path.is_file() and not path.is_symlink())
     digest = hashlib.sha256()
     for path in files:
