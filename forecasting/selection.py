@@ -6,7 +6,7 @@ value. The better a method did, the more it weighs in the mean of the logarithms
 nothing beats the last value, the last value it is, and the explanation says so. Values and peaks, near and far, are
 weighed apart. Below two days of history there is nothing to compete on: shares are those that served other series
 best on their first days. Two methods that err differently compete, `boosted` and `seasonal-profile`; `ets`, `arima`
-and `theta` beside them gained nothing more and cost a fit each.
+and `theta` beside them gained nothing more and cost a fit each. On the first days `lstm` is weighed in, too.
 
 Sources: weights from relative losses as in Aiolfi and Timmermann, "Persistence in forecasting performance and
 conditional combination strategies", Journal of Econometrics 135, 2006; averaging quantiles rather than
@@ -31,6 +31,7 @@ from forecasting.features.scalefree import FLOOR, Scale
 from forecasting.fleet import PRETRAINED
 from forecasting.forecast import checked_levels, rearranged
 from forecasting.models.boosted import Boosted
+from forecasting.models.lstm import Lstm
 from forecasting.models.naive import Naive
 from forecasting.models.seasonal_profile import SeasonalProfile
 from forecasting.prepare.calendar import checked_zone
@@ -54,7 +55,7 @@ _PRIOR = {"boosted": 0.7, "seasonal-profile": 0.3}
 _SHARPNESS = 6.0
 # Below two days of history there is nothing to tell by: what one night showed made the first day's forecasts worse, by
 # 1 to 6 %. So they weigh what served best, on average, on the first days of other series.
-_YOUNG = {"boosted": 0.7, "seasonal-profile": 0.15, "naive": 0.15}
+_YOUNG = {"boosted": 0.4, "lstm": 0.4, "seasonal-profile": 0.1, "naive": 0.1}
 # Loads in units are cut here, so that sums of losses stay finite.
 _LARGEST = 1e100
 # What must be gained on the last value for anything else to be served.
@@ -132,10 +133,12 @@ class Auto:
 
     Attributes:
         fleet: The fleet model that `boosted` builds on; see `forecasting.models.boosted.Boosted`.
+        network: The weights of `lstm`; see `forecasting.models.lstm.Lstm`.
         timezone: Whose clocks daily and weekly rhythms follow, e.g. Europe/Berlin.
     """
 
     fleet: str = PRETRAINED
+    network: str = PRETRAINED
     timezone: str = "UTC"
 
     name: ClassVar[str] = "auto"
@@ -180,7 +183,12 @@ class Auto:
 
     def _young(self, series: TimeSeries, horizon: int) -> FittedAuto:
         """What can be fitted, weighed as served other series best."""
-        methods = (Boosted(fleet=self.fleet), SeasonalProfile(timezone=self.timezone), Naive())
+        methods = (
+            Boosted(fleet=self.fleet),
+            Lstm(weights=self.network),
+            SeasonalProfile(timezone=self.timezone),
+            Naive(),
+        )
         found = {method.name: _attempt(method, series, horizon) for method in methods}
         members = {name: member for name, member in found.items() if member is not None}
         if "boosted" not in members:  # the seasonal profile of a few hours is no help without it

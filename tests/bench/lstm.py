@@ -96,15 +96,13 @@ def train(group: tuple[str, ...], traces: dict[str, TimeSeries], arguments: argp
 
 
 def made(method: str, name: str, arguments: argparse.Namespace) -> Forecaster:
-    """The method; with the network, or the fleet model, that has not seen the trace."""
+    """The method; with the network, and the fleet model, that have not seen the trace."""
+    network = NETWORKS.remember(Network.from_bytes((arguments.networks / f"{name}.bin").read_bytes()))
     if method in ("boosted", "auto") and arguments.fleets:
         fleet = FleetModel.from_bytes((arguments.fleets / f"{name}.bin").read_bytes())
         digest = remember_fleet(fleet)
-        return Boosted(fleet=digest) if method == "boosted" else Auto(fleet=digest)
-    if method != "lstm":
-        return default_registry().create(method)
-    network = Network.from_bytes((arguments.networks / f"{name}.bin").read_bytes())
-    return Lstm(weights=NETWORKS.remember(network))
+        return Boosted(fleet=digest) if method == "boosted" else Auto(fleet=digest, network=network)
+    return Lstm(weights=network) if method == "lstm" else default_registry().create(method)
 
 
 def cold(name: str, method: str, *, traces: dict[str, TimeSeries], arguments: argparse.Namespace) -> dict[str, float]:

@@ -71,11 +71,11 @@ def test_a_few_minutes_of_history_are_the_ladders_first_rung() -> None:
 
 def test_the_first_days_are_forecast_as_served_other_series_best() -> None:
     fitted = Auto().fit(schedule(1.1), horizon=6, levels=LEVELS)
-    assert fitted.names == ("boosted", "seasonal-profile", "naive")
-    np.testing.assert_allclose(fitted.weights[:, 0, 0], [0.7, 0.15, 0.15])
+    assert fitted.names == ("boosted", "lstm", "seasonal-profile", "naive")
+    np.testing.assert_allclose(fitted.weights[:, 0, 0], [0.4, 0.4, 0.1, 0.1])
     assert not fitted.unpredictable
     assert fitted.explanation == (
-        "70 % boosted and 15 % seasonal-profile and 15 % naive, as on the first days of other series: "
+        "40 % boosted and 40 % lstm and 10 % seasonal-profile and 10 % naive, as on the first days of other series: "
         "the history is too short to compare them"
     )
 
