@@ -107,10 +107,10 @@ class Fleet:
         """The member's metadata, parsed."""
         return parse_trigger(namespace=_namespace(member), name=_name(member), metadata=self.metadata(member))
 
-    def past(self, member: int, *, end: int) -> TimeSeries:
-        """All of its history up to `end`."""
-        count = self.days * 86400 // STEP
-        return TimeSeries(end - (count - 1) * STEP, STEP, loads(member, end - (count - 1) * STEP, count))
+    def past(self, member: int, *, end: int, count: int) -> TimeSeries:
+        """The last so many samples of its history up to `end`."""
+        start = end - (count - 1) * STEP
+        return TimeSeries(start, STEP, loads(member, start, count))
 
     @cached_property
     def requests(self) -> list[Requests]:
