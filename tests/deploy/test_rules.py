@@ -88,10 +88,10 @@ CASES = {
     "ForesailCoverageOff": Case(
         series={
             f"foresail_gate_coverage_ratio{{{TRIGGER}, {ON}}}": "0.9+0x9 0.7+0x400",
-            f'foresail_forecast_value{{{TRIGGER}, level="0.95", {ON}}}': "100+0x410",
+            f"foresail_quantile_ratio{{{TRIGGER}, {ON}}}": "0.9+0x410",
             # a median's forecast promises a half only
             f"foresail_gate_coverage_ratio{{{MEDIAN}, {ON}}}": "0.5+0x410",
-            f'foresail_forecast_value{{{MEDIAN}, level="0.5", {ON}}}': "1+0x410",
+            f"foresail_quantile_ratio{{{MEDIAN}, {ON}}}": "0.5+0x410",
         },
         quiet=365,
         fires=375,
@@ -157,6 +157,8 @@ CASES = {
         series={
             f'foresail_fits_total{{forecaster="auto", outcome="fitted", {ON}}}': "0+1x60 60+0x600",
             f'foresail_fits_total{{forecaster="auto", outcome="failed", {ON}}}': "0+0x60 0+1x600",
+            # trials on the past are neither
+            f'foresail_fits_total{{forecaster="auto", outcome="tested", {ON}}}': "0+3x660",
         },
         quiet=100,
         fires=260,
@@ -243,7 +245,7 @@ def test_the_alerts_texts_are_filled_in(tmp_path: Path) -> None:
     expected = {
         "exp_labels": {"severity": "warning", "namespace": "shop", "scaled_object": "web", "trigger": "t1"},
         "exp_annotations": rule["annotations"]
-        | {"summary": "70% of the peaks of shop/web stayed below a forecast that promised 90 % or more"},
+        | {"summary": "70% of the peaks of shop/web stayed below their forecast, far fewer than promised"},
     }
     test = {
         "interval": "1m",
