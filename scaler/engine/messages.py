@@ -159,7 +159,6 @@ class FitRequest(msgspec.Struct, frozen=True, array_like=True):
     values: bytes  # float64, little endian
     horizon: int
     levels: list[float]
-    time_zone: str = "UTC"  # for forecasters that take one
     aim: Aim | None = None
     before: float | None = None
     tested: int = 0

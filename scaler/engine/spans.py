@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
+from forecasting.registry import default_registry
 from scaler.engine.alignment import lives_tested, longest_period, train_end
-from scaler.engine.messages import FitRequest
+from scaler.engine.messages import FitRequest, Rung
 from scaler.engine.state import BANDS
 from scaler.engine.timetable import spread
 from scaler.events.agenda import without_events
@@ -13,7 +15,6 @@ from scaler.events.agenda import without_events
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scaler.engine.messages import Rung
     from scaler.engine.state import ModelKey, ModelState, SeriesState
 
 __all__ = ["Span", "earlier_ends", "latest_span", "request_for", "span_ending"]
@@ -73,17 +74,32 @@ def request_for(
     key, past = model.key, series.history.last().until(last)
     past = past.last((last - first) // series.step + 1)
     return FitRequest(
-        ladder=list(ladder),
+        ladder=[_following(rung, key.time_zone) for rung in ladder],
         start=past.start,
         step=past.step,
         values=without_events(past, series.agendas(key)).values.astype("<f8").tobytes(),
         horizon=key.horizon,
         levels=list(BANDS),  # the same whichever levels its triggers ask for
-        time_zone=key.time_zone,
         aim=key.aim if known or not tested else None,
         before=model.choice.quantile if model.choice else None,
         tested=tested,
         known=known,
         steps=key.steps,
         window=key.window,
+    )
+
+
+def _following(rung: Rung, time_zone: str) -> Rung:
+    """The rung; a method that follows clocks is told whose, unless that is said already."""
+    if time_zone == "UTC" or "timezone" in rung.parameters or rung.forecaster not in _followers():
+        return rung
+    return Rung(rung.forecaster, {**rung.parameters, "timezone": time_zone})
+
+
+@cache
+def _followers() -> frozenset[str]:
+    """Methods that take a time zone."""
+    registry = default_registry()
+    return frozenset(
+        name for name in registry.names() if any(one.name == "timezone" for one in registry.parameters(name))
     )

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from forecasting.forecaster import FittedForecaster, Forecaster
     from forecasting.registry import Registry
-    from scaler.engine.messages import Rung
     from scaler.replay.aim import Choice
 
 __all__ = ["climb", "main"]
@@ -54,7 +53,7 @@ def climb(request: FitRequest, registry: Registry) -> Iterator[FitStarted | FitD
     for number, rung in enumerate(request.ladder):
         yield FitStarted(number)
         try:
-            forecaster = registry.create(rung.forecaster, _parameters(rung, request.time_zone, registry))
+            forecaster = registry.create(rung.forecaster, rung.parameters)
             fitted = forecaster.fit(training, horizon=request.horizon, levels=request.levels)
             data = dumps(fitted)
             _try_out(fitted, rung.forecaster, training, request)
@@ -75,14 +74,6 @@ def _try_out(fitted: FittedForecaster, name: str, series: TimeSeries, request: F
     with contextlib.suppress(InsufficientHistory):  # the latest load may be unknown just now
         past = series.last(fitted.context_length)
         predicted(fitted, past, name=name, horizon=request.horizon, levels=request.levels)
-
-
-def _parameters(rung: Rung, time_zone: str, registry: Registry) -> dict[str, str]:
-    """The rung's own; a method that follows clocks is told whose, unless that is said already."""
-    takes = rung.forecaster in registry.names() and any(
-        parameter.name == "timezone" for parameter in registry.parameters(rung.forecaster)
-    )
-    return {"timezone": time_zone, **rung.parameters} if takes else rung.parameters
 
 
 def _choice(request: FitRequest, series: TimeSeries, forecaster: Forecaster) -> Choice | None:
