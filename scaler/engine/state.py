@@ -86,7 +86,6 @@ class TriggerState:
     lead_time: LeadTime = field(init=False)  # the one in force
     lead_time_measured: LeadTime | None = None  # the last one that was measured
     measure_at: float = 0.0  # epoch seconds; only if it is measured
-    horizon: int = 1  # steps that its model must forecast
     recalled: Outlook | None = None  # of before a restart, until there is a forecast
     outlook: Outlook | None = None  # the newest
     outlook_of: tuple[object, ...] = ()  # what that was made of
@@ -94,10 +93,10 @@ class TriggerState:
         None,
         0.0,
     )  # its newest snapshot in the store, and since when (epoch seconds)
-    steps: int = 1  # of a decision's window
     offset: float = 0.0  # by how much its forecasts are read higher, in log-odds, than promised
-    aim: Aim | None = None  # what its quantile is chosen for
-    choice: Choice | None = None  # and what was chosen; None: nothing yet, or it is given
+    choice: Choice | None = None  # the quantile that was chosen; None: nothing yet, or it is given
+    # the lead time that counts, and the model that is wanted for it
+    ahead: tuple[LeadTime | None, ModelKey] = (None, ModelKey(forecaster=""))
 
     def __post_init__(self) -> None:
         seconds = self.config.lead_time
@@ -110,18 +109,8 @@ class TriggerState:
 
     @property
     def model_key(self) -> ModelKey:
-        """Which model of the series it uses."""
-        config = self.config
-        return ModelKey(
-            forecaster=config.forecaster,
-            parameters=config.forecaster_parameters,
-            window=self.window,
-            horizon=self.horizon,
-            steps=self.steps,
-            time_zone=config.time_zone,
-            events=self.agenda.events,
-            aim=self.aim,
-        )
+        """Which model of the series it uses; after `look_ahead`."""
+        return self.ahead[1]
 
     @property
     def quantile(self) -> float:
@@ -140,13 +129,22 @@ class TriggerState:
         return np.asarray(np.sum([weight * row for weight, row in parts if weight], axis=0))
 
     def look_ahead(self, settings: Settings) -> None:
-        """Settles how far its model must forecast, and for what; that may change with the lead time."""
-        policy = policy_of(self.config, settings, lead_time=self.lead_time.seconds)
-        step = self.config.step
-        self.horizon = horizon(window=policy.window, step=step, forecast_max_age=settings.forecast_max_age)
-        self.steps = horizon(window=policy.window, step=step, forecast_max_age=0.0)
-        allowed = self.config.slo_shortfall
-        self.aim = None if allowed is None else Aim(allowed, msgspec.structs.replace(policy, observe_only=False))
+        """Settles how far its model must forecast, and for what: anew only with another lead time."""
+        if self.ahead[0] == self.lead_time:
+            return
+        config, allowed = self.config, self.config.slo_shortfall
+        policy = policy_of(config, settings, lead_time=self.lead_time.seconds)
+        key = ModelKey(
+            forecaster=config.forecaster,
+            parameters=config.forecaster_parameters,
+            window=self.window,
+            horizon=horizon(window=policy.window, step=config.step, forecast_max_age=settings.forecast_max_age),
+            steps=horizon(window=policy.window, step=config.step, forecast_max_age=0.0),
+            time_zone=config.time_zone,
+            events=self.agenda.events,
+            aim=None if allowed is None else Aim(allowed, msgspec.structs.replace(policy, observe_only=False)),
+        )
+        self.ahead = self.lead_time, key
 
     def follow(self, model: ModelState) -> None:
         """Takes up the quantile that was chosen with the model's fit, and how the model's forecasts must be read."""
