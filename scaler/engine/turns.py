@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["SHARE", "Turns"]
 
 SHARE = 0.6
-"""Part of the time that forecasts may take while others wait for their turn."""
+"""Part of a core that forecasts may take while others wait for their turn."""
 
 
 class Turns:
     """`async with turns:` waits for its turn, which ends with the block. First come, first served.
 
     Args:
-        share: Part of the time that turns may take, in (0, 1].
+        share: Part of a core that turns may take, in (0, 1].
         monotonic: Seconds that only grow.
+        spent: CPU seconds of this thread: on a busy machine a turn takes longer without taking more from others.
         sleep: How to rest.
     """
 
@@ -35,10 +36,12 @@ class Turns:
         *,
         share: float = SHARE,
         monotonic: Callable[[], float] = time.perf_counter,
+        spent: Callable[[], float] = time.thread_time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._rest = 1.0 / share - 1.0  # seconds for each second of work
         self._monotonic = monotonic
+        self._spent = spent
         self._sleep = sleep
         self._lock = asyncio.Lock()
         self._began = 0.0
@@ -53,10 +56,9 @@ class Turns:
         except BaseException:
             self._lock.release()
             raise
-        self._began = self._monotonic()
+        self._began = self._spent()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        ended = self._monotonic()
-        self._rested_at = ended + self._rest * (ended - self._began)
+        self._rested_at = self._monotonic() + self._rest * (self._spent() - self._began)
         self._lock.release()

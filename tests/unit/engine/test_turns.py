@@ -12,8 +12,13 @@ from scaler.engine.turns import Turns
 class Time:
     def __init__(self) -> None:
         self.now = 100.0
+        self.cpu = 1.0
         self.slept: list[float] = []
         self.held: asyncio.Event | None = None
+
+    def work(self, seconds: float) -> None:
+        self.now += 3 * seconds  # others are at work, too
+        self.cpu += seconds
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -28,7 +33,7 @@ def time() -> Time:
 
 
 def turns(time: Time, share: float) -> Turns:
-    return Turns(share=share, monotonic=lambda: time.now, sleep=time.sleep)
+    return Turns(share=share, monotonic=lambda: time.now, spent=lambda: time.cpu, sleep=time.sleep)
 
 
 async def test_one_at_a_time_in_the_order_of_asking(time: Time) -> None:
@@ -48,14 +53,14 @@ async def test_after_a_turn_the_next_waits_until_the_share_is_kept(time: Time) -
     theirs = turns(time, 0.25)
     for _ in range(3):
         async with theirs:
-            time.now += 2.0
-    assert time.slept == [6.0, 6.0]  # 2 s of work in 8
+            time.work(2.0)
+    assert time.slept == [6.0, 6.0]  # 2 s of CPU, then three times as long without
 
 
 async def test_nobody_waits_for_a_rest_that_is_over(time: Time) -> None:
     theirs = turns(time, 0.5)
     async with theirs:
-        time.now += 2.0
+        time.work(2.0)
     time.now += 2.0
     async with theirs:
         pass
@@ -65,7 +70,7 @@ async def test_nobody_waits_for_a_rest_that_is_over(time: Time) -> None:
 async def test_one_that_gives_up_while_it_waits_holds_up_nobody(time: Time) -> None:
     theirs = turns(time, 0.5)
     async with theirs:
-        time.now += 2.0
+        time.work(2.0)
     time.held = asyncio.Event()
     entering = asyncio.create_task(theirs.__aenter__())
     await asyncio.sleep(0)
