@@ -169,16 +169,23 @@ class Stack:
         self.step = series[0].step
         self.times: IntArray = np.array([one.end for one in series], dtype=np.int64)
         width = reach(self.step)
-        self._loads = np.full((len(series), width), np.nan)
-        for row, one, unit in zip(self._loads, series, units, strict=True):
+        self._values = np.full((len(series), width), np.nan)
+        self._units = np.ones((len(series), 1))
+        for row, (one, unit) in enumerate(zip(series, units, strict=True)):
             seen = one.values[-width:]
-            if seen.size:
-                row[-seen.size :] = in_units(seen, unit, self.step)
+            if not seen.size:
+                continue
+            if np.isnan(seen.sum()):  # gaps are filled at once; what has none is divided where it is looked at
+                self._values[row, -seen.size :] = in_units(seen, unit, self.step)
+            else:
+                self._values[row, -seen.size :], self._units[row] = seen, unit
 
     def take(self, oldest: int, newest: int) -> FloatArray:
         """See `Pasts.take`."""
-        width = self._loads.shape[1]
-        return self._loads[:, width - 1 - oldest : width - newest]
+        width = self._values.shape[1]
+        with np.errstate(over="ignore", under="ignore"):
+            loads = self._values[:, width - 1 - oldest : width - newest] / self._units
+        return np.clip(loads, 0.0, _HIGHEST, out=loads)
 
 
 def in_units(values: FloatArray, unit: float, step: int) -> FloatArray:
@@ -188,10 +195,12 @@ def in_units(values: FloatArray, unit: float, step: int) -> FloatArray:
         np.clip(loads, 0.0, _HIGHEST, out=loads)
     if np.isnan(loads.sum()):  # one pass, where all is known
         missing = np.isnan(loads)
-        position = np.arange(loads.size)
-        known = np.maximum.accumulate(np.where(missing, -1, position))
-        usable = (known >= 0) & (position - known <= _steps(FILL, step))
-        loads = np.where(usable, loads[np.maximum(known, 0)], np.nan)
+        gaps, known = np.flatnonzero(missing), np.flatnonzero(~missing)
+        before = np.searchsorted(known, gaps) - 1
+        gaps, before = gaps[before >= 0], before[before >= 0]
+        last = known[before]
+        near = gaps - last <= _steps(FILL, step)
+        loads[gaps[near]] = loads[last[near]]
     return np.asarray(loads)
 
 
