@@ -56,7 +56,7 @@ class Disk:
 
     def kept(self) -> tuple[float, np.ndarray]:
         """When the newest snapshot in the file was made, and the series' samples."""
-        store = SqliteStore(self.server.store, busy_timeout=0.0)
+        store = SqliteStore(self.server.store, busy_timeout=30.0)  # opening one writes: it waits for the engine
         try:
             made = [msgspec.msgpack.decode(data, type=Snapshot).made_at for _, data in store.snapshots()]
             return max(made, default=0.0), store.history(self.series, step=1, since=0).values
