@@ -12,7 +12,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test chaos check lint types imports generated format proto docs bench bench-parts bench-forecast bench-replay bench-lstm fleet clean
+.PHONY: help setup dev run test chaos check lint types imports generated format proto docs bench bench-parts bench-forecast bench-reading bench-replay bench-lstm fleet clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -84,6 +84,9 @@ bench-lstm: dev ## the recurrent network on the traces in TRACES, a third of the
 
 fleet: dev ## train the fleet model that ships, on generated series
 	$(BIN)/python -m tests.bench.fleet forecasting/fleet.bin
+
+bench-reading: dev ## coverage of forecasts as made and as read, on the traces in TRACES; MORE=... adds options
+	$(BIN)/python -m tests.bench.reading --traces $(TRACES) $(MORE)
 
 bench-replay: dev ## replay the traces in TRACES: Foresail beside plain KEDA and the methods of its rivals
 	$(BIN)/python -m tests.bench.replay --traces $(TRACES)
