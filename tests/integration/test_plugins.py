@@ -15,6 +15,7 @@ from tests.support.networks import daily_load
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
 DEADLINE = 110.0
+pytestmark = pytest.mark.timeout(300)  # pip builds two packages; torch and transformers take their time to import
 
 # a tiny checkpoint of random weights, saved as a real one is
 CHECKPOINT = """

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEADLINE = 100.0
+pytestmark = pytest.mark.timeout(300)  # three trainings, each of which imports torch
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 def command(folder: Path, name: str) -> list[str]:
     return [
         *(sys.executable, "-m", "scaler", "train", str(folder), "--output", str(folder / name), "--force"),
-        *("--generated", "0", "--origins", "1000", "--epochs", "25", "--checkpoint-every", "1s"),
+        *("--generated", "0", "--origins", "1000", "--epochs", "40", "--checkpoint-every", "100ms"),
     ]  # fmt: skip
 
 

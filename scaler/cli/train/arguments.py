@@ -139,7 +139,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--checkpoint", type=output_file, metavar="FILE", help="its state (default: OUTPUT.checkpoint)")
     add(
         "--checkpoint-every",
-        type=typed(duration(minimum=1, maximum=DAY, bare=1)),
+        type=typed(duration(minimum=0.1, maximum=DAY, bare=1)),
         default=300.0,
         metavar="TIME",
         help="how often (default: 5m)",
