@@ -89,7 +89,7 @@ bench-reading: dev ## coverage of forecasts as made and as read, on the traces i
 	$(BIN)/python -m tests.bench.reading --traces $(TRACES) $(MORE)
 
 bench-replay: dev ## replay the traces in TRACES: Foresail beside plain KEDA and the methods of its rivals
-	$(BIN)/python -m tests.bench.replay --traces $(TRACES)
+	$(BIN)/python -m tests.bench.replay --traces $(TRACES) $(MORE)
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

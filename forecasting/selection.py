@@ -3,7 +3,7 @@
 The methods compete on the latest part of the history, which none of them was fitted to: from rolling origins, the
 pinball losses of their values and peaks are summed over levels and horizons and compared with those of the last
 value. The better a method did, the more it weighs in the mean of the logarithms of their quantiles; where
-nothing beats the last value, the last value it is, and the explanation says so. Values and peaks, near and far, are
+nothing beats the last value, `boosted` alone is used, and the explanation says so. Values and peaks, near and far, are
 weighed apart. Below two days of history there is nothing to compete on: shares are those that served other series
 best on their first days. Two methods that err differently compete, `boosted` and `seasonal-profile`; `ets`, `arima`
 and `theta` beside them gained nothing more and cost a fit each. On the first days `lstm` is weighed in, too.
@@ -76,7 +76,7 @@ class FittedAuto:
         floor: Added to loads before logarithms are taken.
         reach: How many samples the members look back.
         explanation: Why these, in a sentence for people.
-        unpredictable: Nothing beat the last value.
+        unpredictable: Nothing beat the last value: not worth much of a premium, see `forecasting.premium`.
     """
 
     step: int
@@ -179,7 +179,10 @@ class Auto:
         weights = _weights(tuple(members), losses, len(contest.horizons))
         shares = dict(zip(members, weights.mean(axis=(1, 2)), strict=True))
         days = (len(series) - cut) * series.step / 86400
-        return _mean_of(members, weights, series, contest.horizons, explanation=_explained(shares, losses, days))
+        return replace(
+            _mean_of(members, weights, series, contest.horizons, explanation=_explained(shares, losses, days)),
+            unpredictable=not _any_won(losses),
+        )
 
     def _young(self, series: TimeSeries, horizon: int) -> FittedAuto:
         """What can be fitted, weighed as served other series best."""
@@ -273,9 +276,17 @@ def _attempt(method: Forecaster, series: TimeSeries, horizon: int) -> FittedFore
         return None
 
 
+def _any_won(losses: Mapping[str, FloatArray]) -> bool:
+    return any(loss.mean() <= 1 - _WORTHWHILE for loss in losses.values())
+
+
 def _used(losses: Mapping[str, FloatArray]) -> tuple[str, ...]:
-    """The methods in the mean, by their losses relative to the last value's: the last value if none beats it."""
-    return tuple(losses) if any(loss.mean() <= 1 - _WORTHWHILE for loss in losses.values()) else ("naive",)
+    """The methods in the mean, by their losses relative to the last value's: `boosted` alone if none beats it."""
+    if _any_won(losses):
+        return tuple(losses)
+    # losses are means over all hours, and bursts that capacity is short in are few: replayed, `boosted` left less than
+    # half as much load unserved as the last value did, on the series where this happens
+    return ("boosted",) if "boosted" in losses else ("naive",)
 
 
 def _weights(names: tuple[str, ...], losses: Mapping[str, FloatArray], horizons: int) -> FloatArray:
@@ -315,9 +326,9 @@ def _explained(weights: Mapping[str, float], losses: Mapping[str, FloatArray], d
     overall = {name: float(loss.mean()) for name, loss in losses.items()}
     judged = ", ".join(gain(name) for name in sorted(overall, key=lambda name: overall[name]))
     over = f"over the last {days:.1f} days"
-    if tuple(weights) == ("naive",):
+    if tuple(weights) == ("naive",) or (judged and not _any_won(losses)):
         found = f"against the last value's loss {over}: {judged}" if judged else "the history is too short for more"
-        return f"unpredictable: serving observed load with headroom ({found})"
+        return f"unpredictable: {next(iter(weights))} alone, to be trusted with little ({found})"
     shares = sorted(weights.items(), key=lambda item: -item[1])
     parts = " and ".join(f"{round(100 * share)} % {name}" for name, share in shares)
     if not judged:

@@ -27,6 +27,7 @@ def policy_of(trigger: TriggerConfig, settings: Settings, *, lead_time: float | 
         activation_threshold=trigger.activation_threshold,
         lead_time=lead_time or trigger.lead_time or DEFAULT_LEAD_TIME,
         asking_delay=settings.asking_delay,
+        timing_margin=settings.timing_margin,
         headroom=trigger.headroom,
         max_factor=trigger.max_factor,
         max_rise=trigger.max_rise,

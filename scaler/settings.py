@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from scaler.decision.lead_time import TIMING_MARGIN
 from scaler.errors import InvalidSettings
 from scaler.event_settings import EventRule, read_events
 from scaler.kinds import (
@@ -271,6 +272,14 @@ class Settings:
         group=_ANSWERING,
         doc="What passes between a load and the asking for its replicas, added to every `leadTime`: a scrape interval "
         "and an HPA sync.",
+    )
+    timing_margin: float = parameter(
+        "timing_margin",
+        _seconds(0.0, 10 * MINUTE),
+        default=TIMING_MARGIN,
+        group=_ANSWERING,
+        doc="Added to every `leadTime` as well, because what recurs does not recur to the minute: a load is prepared "
+        "for that much earlier than its replicas take. It costs little, for the HPA keeps them for minutes anyway.",
     )
     first_answer_wait: float = parameter(
         "first_answer_wait",

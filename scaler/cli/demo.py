@@ -116,6 +116,7 @@ async def _scaler(
         data_dir=directory,
         observe_interval=1.0,
         asking_delay=2.0,
+        timing_margin=0.0,
         forecast_max_age=10.0,
         sources={"demo": SourceSpec(kind="exposition", address=address, name="demo")},
     )

@@ -83,7 +83,8 @@ def parts(one: Explanation) -> Iterator[tuple[str, str]]:
     yield "lead time", f"{duration(one.lead_time)} until a pod asked for now serves"
     if one.lead_time_origin:
         yield "lead time", one.lead_time_origin
-    yield "lead time", f"{duration(one.window)} are looked ahead: with {delays} until KEDA and the HPA ask"
+    ahead = f"{duration(one.window)} are looked ahead"
+    yield "lead time", f"{ahead}: with {delays} until KEDA and the HPA ask, and for a load that comes early"
     yield "source", one.source
     yield "query", one.query
 

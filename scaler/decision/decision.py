@@ -20,6 +20,7 @@ class DecisionPolicy(msgspec.Struct, frozen=True, kw_only=True):
         activation_threshold: The workload is active while its load is above this.
         lead_time: Seconds that a pod asked for now takes to serve.
         asking_delay: Seconds between a load and the asking for its pods.
+        timing_margin: Seconds by which the load may come sooner than it did before.
         headroom: Factor on the observed load that is always served.
         max_factor: The forecast is cut at this multiple of the highest load of the history window.
         max_rise: The forecast may exceed the observed load by at most this part of the highest load per minute of
@@ -33,7 +34,8 @@ class DecisionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     activation_threshold: float = 0.0
     lead_time: float = 180.0
     asking_delay: float = ASKING_DELAY
-    headroom: float = 1.2
+    timing_margin: float = 0.0
+    headroom: float = 1.1
     max_factor: float = 2.0
     max_rise: float | None = None
     observe_only: bool = False
@@ -43,7 +45,7 @@ class DecisionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def window(self) -> float:
         """Seconds ahead that a decision covers."""
-        return window(self.lead_time, self.asking_delay)
+        return window(self.lead_time, self.asking_delay, self.timing_margin)
 
 
 class Source(Enum):

@@ -13,6 +13,7 @@ __all__ = [
     "DEFAULT_LEAD_TIME",
     "LONGEST_MEASURED",
     "SHORTEST_MEASURED",
+    "TIMING_MARGIN",
     "LeadTime",
     "given",
     "horizon",
@@ -25,6 +26,10 @@ __all__ = [
 ASKING_DELAY = 45.0
 """Seconds between a load and the asking for its pods: a scrape (up to 30 s) and an HPA sync (up to 15 s). A cluster
 with other intervals says so in the setting `asking_delay`."""
+
+TIMING_MARGIN = 180.0
+"""Seconds: what recurs does not recur to the minute, and what is seen well ahead is seen by several forecasts in
+a row. It costs little: an HPA keeps what it was asked for longer than that anyway."""
 
 DEFAULT_LEAD_TIME = 180.0
 """Seconds; what counts where none is given, or none could be measured."""
@@ -88,9 +93,9 @@ def not_measured(reason: str, last: LeadTime | None = None) -> LeadTime:
     return LeadTime(DEFAULT_LEAD_TIME, f"{duration(DEFAULT_LEAD_TIME)} by default, not measured: {reason}")
 
 
-def window(lead_time: float, asking_delay: float = ASKING_DELAY) -> float:
+def window(lead_time: float, asking_delay: float = ASKING_DELAY, margin: float = 0.0) -> float:
     """Seconds ahead that a decision covers: pods asked for now must carry what comes until this has passed."""
-    return lead_time + asking_delay
+    return lead_time + asking_delay + margin
 
 
 def horizon(*, window: float, step: int, forecast_max_age: float) -> int:

@@ -182,6 +182,7 @@ class FitDone(_Message, frozen=True):
     cpu_seconds: float
     choice: Choice | None = None
     ranks: bytes = b""  # uint16, little endian: what came of the test
+    premiums: list[list[float]] = []  # as `forecasting.premium.premiums` gives them; empty: not known
 
 
 FromWorker: TypeAlias = FitStarted | FitDone

@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from forecasting.errors import ForecastError, InvalidForecast, InvalidParameter, InvalidState
+from forecasting.premium import CHOICES
 from forecasting.serialise import dumps, loads
 from scaler.engine.fits import FitLost, Priority
 from scaler.engine.ladder import ban, is_due, rungs
@@ -22,6 +24,7 @@ from scaler.store.base import StoredModel
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from forecasting.series import FloatArray
     from scaler.engine.fits import Fits
     from scaler.engine.messages import FitDone, FitRequest, Rung
     from scaler.engine.meter import Meter
@@ -100,6 +103,7 @@ class Modelling:
             except (msgspec.MsgspecError, UnicodeDecodeError, InvalidState):
                 continue  # written by another version: it is fitted anew
             model.rung, model.fitted_at, model.choice = kept.rung, stored.fitted_at, kept.choice
+            model.premiums = _table(kept.premiums)
             model.tried_at = stored.fitted_at
             model.tried = span_ending(series, model.key, stored.train_end)
             model.trained = stored.train_end
@@ -229,12 +233,14 @@ class Modelling:
         name, now = ladder[done.rung].forecaster, self._clock()
         model.fitted, model.rung, model.fitted_at = loads(done.data), name, now
         model.choice, model.trained = done.choice or model.choice, model.tried[1]
+        model.premiums = _table(done.premiums)
         self._trials.passed(series, model)
         self._meter.fitted(name, "fitted", done.cpu_seconds)
         await self._keep(series, model, done.data)
 
     async def _keep(self, series: SeriesState, model: ModelState, data: bytes) -> None:
-        kept = msgspec.msgpack.encode(Kept(model.rung, data, model.choice, sorted(model.lives.items())))
+        added = [] if model.premiums is None else model.premiums.tolist()
+        kept = msgspec.msgpack.encode(Kept(model.rung, data, model.choice, sorted(model.lives.items()), added))
         stored = StoredModel(model.key.stored_name, kept, model.trained, model.fitted_at)
         await self._persistence.put_model(series.id, stored)
 
@@ -242,13 +248,19 @@ class Modelling:
 class Kept(msgspec.Struct, frozen=True, array_like=True):
     """A model as the store keeps it: which rung it is, its bytes, the quantile chosen with it, and what came before.
 
-    `lives`: of the fits before it, the end and the ranks earned until the next.
+    `lives`: of the fits before it, the end and the ranks earned until the next. `premiums`: what its forecasts add.
     """
 
     rung: str
     data: bytes
     choice: Choice | None = None
     lives: list[tuple[int, bytes]] = []
+    premiums: list[list[float]] = []
+
+
+def _table(found: list[list[float]]) -> FloatArray | None:
+    # one of another version has other levels
+    return np.array(found) if len(found) == len(CHOICES) else None
 
 
 def _successor(key: ModelKey, models: Mapping[ModelKey, ModelState]) -> ModelState:
@@ -256,6 +268,6 @@ def _successor(key: ModelKey, models: Mapping[ModelKey, ModelState]) -> ModelSta
     for other, model in models.items():
         if replace(other, horizon=key.horizon, steps=key.steps, aim=key.aim) == key and model.fitted is not None:
             stand_in = ModelState(key=key, rung=model.rung, fitted=model.fitted, fitted_at=model.fitted_at)
-            stand_in.choice = model.choice if key.aim else None
+            stand_in.choice, stand_in.premiums = model.choice if key.aim else None, model.premiums
             return stand_in
     return ModelState(key=key)

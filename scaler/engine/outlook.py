@@ -25,7 +25,7 @@ def snapshot(series: SeriesState, trigger: TriggerState, *, now: float, settings
         note = "the forecast is from before the restart"
     if series.past_error:
         note = f"the past cannot be fetched: {series.past_error}"
-    ahead = window(trigger.lead_time.seconds, settings.asking_delay)
+    ahead = window(trigger.lead_time.seconds, settings.asking_delay, settings.timing_margin)
     return Snapshot(
         trigger=trigger.config.key.id,
         series=series.id,
@@ -62,7 +62,7 @@ def _outlook(
     series: SeriesState, trigger: TriggerState, model: ModelState, forecast: Forecast, settings: Settings
 ) -> Outlook:
     quantile = trigger.quantile
-    ahead = window(trigger.lead_time.seconds, settings.asking_delay)
+    ahead = window(trigger.lead_time.seconds, settings.asking_delay, settings.timing_margin)
     steps = horizon(window=ahead, step=forecast.step, forecast_max_age=settings.forecast_max_age)
     steps = min(steps, forecast.horizon)
     within = min(horizon(window=ahead, step=forecast.step, forecast_max_age=0.0), steps)

@@ -11,13 +11,14 @@ import msgspec
 import numpy as np
 
 from forecasting.adaptive import offset_after
+from forecasting.premium import CHOICES, level_within
 from scaler.decision import horizon
 from scaler.decision.gate import GateState, Judgement
 from scaler.decision.lead_time import LeadTime, given, is_measured, not_measured
 from scaler.decision.reading import levels_for, rule_for, weights_at
 from scaler.events.agenda import Agenda
 from scaler.policy import policy_of
-from scaler.replay.aim import Aim
+from scaler.replay.aim import Aim, Choice
 
 if TYPE_CHECKING:
     from forecasting.forecast import Forecast
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from scaler.decision import Outlook, Snapshot
     from scaler.engine.history import History
     from scaler.events import Event
-    from scaler.replay.aim import Choice
     from scaler.settings import Settings
     from scaler.sources.base import MetricSource
     from scaler.trigger import TriggerConfig
@@ -95,6 +95,7 @@ class TriggerState:
     )  # its newest snapshot in the store, and since when (epoch seconds)
     offset: float = 0.0  # by how much its forecasts are read higher, in log-odds, than promised
     choice: Choice | None = None  # the quantile that was chosen; None: nothing yet, or it is given
+    bought: tuple[FloatArray, int, Choice] | None = None  # by which premiums, over how many steps, and what
     # the lead time that counts, and the model that is wanted for it
     ahead: tuple[LeadTime | None, ModelKey] = (None, ModelKey(forecaster=""))
 
@@ -149,6 +150,12 @@ class TriggerState:
     def follow(self, model: ModelState) -> None:
         """Takes up the quantile that was chosen with the model's fit, and how the model's forecasts must be read."""
         self.choice = model.choice
+        if self.config.spends_premium and model.premiums is not None:
+            steps = self.model_key.steps
+            if self.bought is None or self.bought[0] is not model.premiums or self.bought[1] != steps:
+                choice = _bought(self.config.premium, model, model.premiums, steps=steps)
+                self.bought = model.premiums, steps, choice
+            self.choice = self.bought[2]
         self.offset = model.offset(self.quantile)
 
 
@@ -164,6 +171,7 @@ class ModelState:
     choice: Choice | None = None  # the quantile that was chosen with the fit
     lives: dict[int, bytes] = field(default_factory=dict)  # by the end of a fit, the ranks of what came until the next
     offsets: dict[float, float] = field(default_factory=dict)  # what that teaches, by quantile
+    premiums: FloatArray | None = None  # what its forecasts add to the load, see forecasting.premium
     testing: bool = False
     forecast: Forecast | None = None
     failures: tuple[str, ...] = ()  # why the rungs above were passed, or why there is no model at all
@@ -235,6 +243,17 @@ class SeriesState:
     def agendas(self, key: ModelKey) -> list[Agenda]:
         """The announced events of the triggers that use the model: the same for all, so those of one."""
         return next(([t.agenda] for t in self.triggers.values() if t.model_key == key), [])
+
+
+def _bought(premium: float, model: ModelState, found: FloatArray, *, steps: int) -> Choice:
+    """The quantile that a premium buys."""
+    unpredictable = getattr(model.fitted, "unpredictable", False)
+    level = level_within(found, premium, steps=steps, unpredictable=unpredictable)
+    added = float(found[CHOICES.index(level), min(steps, found.shape[1]) - 1])
+    half = ", half of which for a load that no method foresees" if unpredictable else ""
+    return Choice(
+        level, f"chosen: it adds {100 * added:.0f} % to the load on average; the premium is {100 * premium:.3g} %{half}"
+    )
 
 
 def level_row(forecast: Forecast, level: float) -> int:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecasting.errors import ForecastError, InsufficientHistory
+from forecasting.premium import premiums
 from forecasting.registry import default_registry
 from forecasting.serialise import dumps, loads
 from forecasting.series import TimeSeries
@@ -59,12 +60,14 @@ def climb(request: FitRequest, registry: Registry) -> Iterator[FitStarted | FitD
             _try_out(fitted, rung.forecaster, training, request)
             choice = _choice(request, training, forecaster)
             ranks = _ranks(request, series, data)
+            added = premiums(fitted, training, horizon=request.horizon)
         except ForecastError as error:
             failures.append(str(error))
         except Exception as error:  # noqa: BLE001  # a plug-in may raise anything: the ladder goes on below it
             failures.append(f"{rung.forecaster} failed: {type(error).__name__}: {error}")
         else:
-            yield FitDone(number, data, failures, time.process_time() - began, choice, ranks)
+            table = [] if added is None else added.tolist()
+            yield FitDone(number, data, failures, time.process_time() - began, choice, ranks, table)
             return
     yield FitDone(-1, b"", failures, time.process_time() - began)
 

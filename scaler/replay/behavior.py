@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeGuard
 
 from scaler.errors import InvalidSettings
@@ -11,7 +11,16 @@ from scaler.replay.quantity import quantity
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DEFAULT_TOLERANCE", "Behavior", "Policy", "Rules", "Select", "default_behavior", "parse_behavior"]
+__all__ = [
+    "DEFAULT_TOLERANCE",
+    "Behavior",
+    "Policy",
+    "Rules",
+    "Select",
+    "default_behavior",
+    "parse_behavior",
+    "recommended_behavior",
+]
 
 Select = Literal["Max", "Min", "Disabled"]
 
@@ -19,6 +28,7 @@ DEFAULT_TOLERANCE = 0.1
 """The controller manager's `--horizontal-pod-autoscaler-tolerance`."""
 
 _DOWN_WINDOW = 300  # its `--horizontal-pod-autoscaler-downscale-stabilization`, seconds
+_RECOMMENDED_WINDOW = 120
 _LONGEST_PERIOD = 1800  # seconds, refused beyond by the API server
 _LONGEST_WINDOW = 3600
 
@@ -69,6 +79,15 @@ _DOWN = Rules(_DOWN_WINDOW, "Max", (Policy("Percent", 100, 15),))
 def default_behavior() -> Behavior:
     """What the API server makes of an empty `behavior`; an HPA without one follows other rules."""
     return Behavior(_UP, _DOWN)
+
+
+def recommended_behavior() -> Behavior:
+    """What docs/scaledobject.md recommends beside a forecast.
+
+    The forecast keeps pods through short dips, so the HPA need not for long; and with an upward tolerance of 0 it asks
+    for the pod that a foreseen load calls for, where the usual 10 % make it wait.
+    """
+    return Behavior(replace(_UP, tolerance=0.0), replace(_DOWN, window=_RECOMMENDED_WINDOW))
 
 
 def parse_behavior(spec: Mapping[str, object]) -> Behavior:

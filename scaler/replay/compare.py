@@ -28,7 +28,7 @@ class Point:
     Attributes:
         policy: Its name.
         headroom: On the observed load.
-        quantile: Of the forecast peak; None without a forecast.
+        quantile: Of the forecast peak; None: chosen with each fit, or no forecast.
         under_provisioned_load: Part of the load that found no ready pod.
         under_provisioned_time: Part of the time in which some load found none.
         pod_hours: Cost.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from forecasting.evaluation import Refit
     from forecasting.series import FloatArray, TimeSeries
 
-__all__ = ["highest_so_far", "peaks_of", "read_peaks"]
+__all__ = ["highest_so_far", "levels_in_force", "peaks_of", "read_peaks"]
 
 
 def peaks_of(series: TimeSeries, refits: Iterable[Refit], *, horizon: int, levels: int) -> FloatArray:
@@ -32,7 +32,7 @@ def read_peaks(
     series: TimeSeries,
     refits: Sequence[tuple[Refit, NDArray[np.uint16]]],
     *,
-    quantile: float,
+    quantiles: Sequence[float],
     steps: int,
     looked_back_on: int,
 ) -> FloatArray:
@@ -41,8 +41,8 @@ def read_peaks(
     Args:
         series: The load.
         refits: Each with the ranks of the peaks until the next, in the order of time; forecast at least at
-            `scaler.decision.reading.levels_for` the quantile.
-        quantile: What is promised.
+            `scaler.decision.reading.levels_for` its quantile.
+        quantiles: What each promises.
         steps: Of a decision's window.
         looked_back_on: How many fits before the one in use teach.
 
@@ -51,7 +51,7 @@ def read_peaks(
     """
     horizon = refits[0][0].batch.horizon if refits else 1
     peaks = np.full((len(series), horizon), np.nan)
-    for number, (refit, _) in enumerate(refits):
+    for number, ((refit, _), quantile) in enumerate(zip(refits, quantiles, strict=True)):
         before = [ranks for _, ranks in refits[max(0, number - looked_back_on) : number]]
         learned = np.concatenate(before) if before else np.empty(0, dtype=np.uint16)
         offset = offset_after(learned, rule_for(quantile), steps=steps)
@@ -60,6 +60,16 @@ def read_peaks(
             if weight:
                 peaks[refit.positions] = np.nan_to_num(peaks[refit.positions]) + weight * refit.batch.peak[:, row]
     return peaks
+
+
+def levels_in_force(
+    series: TimeSeries, refits: Sequence[tuple[Refit, NDArray[np.uint16]]], *, quantiles: Sequence[float]
+) -> FloatArray:
+    """What is promised after each sample, shape (samples,); NaN where nothing was forecast. Arguments as above."""
+    levels = np.full(len(series), np.nan)
+    for (refit, _), quantile in zip(refits, quantiles, strict=True):
+        levels[refit.positions] = quantile
+    return levels
 
 
 def highest_so_far(series: TimeSeries, *, window: int) -> FloatArray:

@@ -71,7 +71,7 @@ def gate_states(
     series: TimeSeries,
     policy: DecisionPolicy,
     *,
-    quantile: float,
+    quantiles: Sequence[float],
     peaks: Sequence[Sequence[float]],
     highest: Sequence[float],
     events: Iterable[Event] = (),
@@ -81,12 +81,12 @@ def gate_states(
     Args:
         series: The load.
         policy: What is served by.
-        quantile: The level of `peaks`.
+        quantiles: The level of each of `peaks`.
         peaks: Forecasts made after each sample; NaN where none was made.
         highest: The highest load of the history window at each sample.
         events: What is announced: that is no fault of a forecast's.
     """
-    rule, state, states = GateRule(quantile=quantile), GateState(), []
+    state, states = GateState(), []
     values = series.values.tolist()
     outcomes = masked(series, [Agenda(events)]).values.tolist()
     for sample, peak in enumerate(peaks):
@@ -102,6 +102,6 @@ def gate_states(
             continue
         since = state.open[0].origin if state.open else end
         seen = outcomes[sample - (end - since) // series.step : sample + 1]
-        state = update(state, rule, Recent(end, series.step, seen), issued)
+        state = update(state, GateRule(quantile=quantiles[sample]), Recent(end, series.step, seen), issued)
         states.append(state)
     return states

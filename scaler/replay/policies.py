@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecasting.premium import DEFAULT_LEVEL
 from scaler.decision import Outlook, Snapshot, Source, decide
 from scaler.decision.gate import Standing
 from scaler.errors import ValueUnknown, ValueUnservable
@@ -87,25 +88,43 @@ class Peaks:
 
     Attributes:
         forecaster: Name of the method that made them.
-        quantile: The level of `values`.
+        quantile: The level of `values`; None: chosen with each fit.
         values: values[n, h - 1] is the quantile of the maximum over the first h steps after sample n; shape
             (samples, horizon). A row of NaN: no forecast was made there.
         highest: The highest load of the history window at each sample, shape (samples,).
         gated: Whether the gate judges them; not those of other programs, which have none.
+        levels: If chosen: the level at each sample, shape (samples,).
     """
 
     forecaster: str
-    quantile: float
+    quantile: float | None
     values: FloatArray
     highest: FloatArray
     gated: bool = True
+    levels: FloatArray | None = None
+
+    def level(self, sample: int) -> float:
+        """The quantile level of the forecast made after that sample."""
+        if self.quantile is not None:
+            return self.quantile
+        if self.levels is None or np.isnan(self.levels[sample]):
+            return DEFAULT_LEVEL
+        return float(self.levels[sample])
+
+    @property
+    def mean_level(self) -> float:
+        """The mean of the levels of all forecasts."""
+        if self.quantile is not None or self.levels is None or np.isnan(self.levels).all():
+            return self.quantile or DEFAULT_LEVEL
+        return float(np.nanmean(self.levels))
 
     def gate(self, series: TimeSeries, policy: DecisionPolicy, events: Iterable[Event] = ()) -> list[GateState] | None:
         """The gate's state right after each sample; None without a gate."""
         if not self.gated:
             return None
         peaks, highest = self.values.tolist(), self.highest.tolist()
-        return gate_states(series, policy, quantile=self.quantile, peaks=peaks, highest=highest, events=events)
+        quantiles = [self.level(sample) for sample in range(len(series))]
+        return gate_states(series, policy, quantiles=quantiles, peaks=peaks, highest=highest, events=events)
 
     def outlook(self, series: TimeSeries, sample: int, gate: Sequence[GateState] | None) -> Outlook | None:
         """What the engine would have known right after that sample."""
@@ -115,7 +134,7 @@ class Peaks:
             origin=series.start + sample * series.step,
             step=series.step,
             forecaster=self.forecaster,
-            quantile=self.quantile,
+            quantile=self.level(sample),
             peak=tuple(self.values[sample].tolist()),
             fitted_at=0.0,
             highest=float(self.highest[sample]),
@@ -161,5 +180,5 @@ def foresail(
         active.append(decision.active)
         demoted = outlook is not None and not outlook.trusted
         reasons.append("demoted" if demoted and decision.source is Source.OBSERVED else decision.source.value)
-    log = None if gate is None else gate_log(series, gate, quantile=peaks.quantile, since=demand.start)
+    log = None if gate is None else gate_log(series, gate, quantile=peaks.level(len(series) - 1), since=demand.start)
     return Served(np.array(values), np.array(active, dtype=np.bool_), tuple(reasons), log)

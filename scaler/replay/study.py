@@ -32,7 +32,7 @@ class Setting:
     Attributes:
         policy: Its name.
         headroom: On the observed load; None for the oracle, which has none.
-        quantile: Of the forecast peak; None for policies without a forecast.
+        quantile: Of the forecast peak; None: chosen with each fit, as the server does by default, or no forecast.
     """
 
     policy: Policy
@@ -66,12 +66,12 @@ class Study:
         """The load of the test part."""
         return Demand.of(self.series, start=self.start, metric_delay=self.metric_delay)
 
-    def run(self, setting: Setting, peaks: Mapping[float, Peaks]) -> tuple[Served, Outcome]:
+    def run(self, setting: Setting, peaks: Mapping[float | None, Peaks]) -> tuple[Served, Outcome]:
         """What the setting serves, and what comes of it.
 
         Args:
             setting: What to run.
-            peaks: Forecasts by quantile; the setting's must be among them.
+            peaks: Forecasts by quantile, None for a chosen one; the setting's must be among them.
         """
         demand = self.demand()
         if setting.policy == "oracle":
@@ -80,15 +80,15 @@ class Study:
         served = self._served(setting, demand, peaks)
         return served, simulate(demand, served, self.workload)
 
-    def _served(self, setting: Setting, demand: Demand, peaks: Mapping[float, Peaks]) -> Served:
+    def _served(self, setting: Setting, demand: Demand, peaks: Mapping[float | None, Peaks]) -> Served:
         headroom = 1.0 if setting.headroom is None else setting.headroom
         activation = self.decision.activation_threshold
         if setting.policy == "reactive":
             return reactive(demand, headroom=headroom, activation=activation)
         if setting.policy == "offset":
             return offset(demand, self.series, headroom=headroom, activation=activation)
-        if setting.quantile is None:
-            raise ValueError("the policy foresail needs a quantile")
+        if setting.quantile not in peaks:
+            raise ValueError(f"the policy foresail needs forecasts, but there are none for quantile {setting.quantile}")
         policy = msgspec.structs.replace(self.decision, headroom=headroom)
         return foresail(demand, self.series, peaks[setting.quantile], policy, self.events)
 

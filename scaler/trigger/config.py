@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from forecasting.premium import DEFAULT_LEVEL
 from scaler.connection import (
     ADDRESS,
     AUTH_MODES,
@@ -30,7 +31,7 @@ from scaler.parameters import family, nearest, parameter
 from scaler.sources.base import SourceSpec
 from scaler.time_zones import TIME_ZONE
 from scaler.trigger.key import digest_of
-from scaler.trigger.kinds import FORECASTER, LEAD_TIME, SHORTFALL, STEP, WORKLOAD
+from scaler.trigger.kinds import FORECASTER, LEAD_TIME, QUANTILE, SHORTFALL, STEP, WORKLOAD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -268,13 +269,22 @@ class TriggerConfig:
         doc="For `leadTime: auto`: the name of the Deployment or StatefulSet that is scaled. Without it, the "
         "ScaledObject's own name.",
     )
-    quantile: float = parameter(
+    quantile: float | None = parameter(
         "quantile",
-        number(minimum=0.5, maximum=0.999),
-        default=0.9,
+        QUANTILE,
+        default=None,
         group=_DECIDING,
         doc="The forecast served is this quantile of the coming **peak**: at 0.9, one peak in ten is "
-        "higher. Not together with `costRatio` or `sloShortfall`.",
+        "higher. `auto`: chosen after each fit, see `premium`. Not together with `costRatio` or `sloShortfall`.",
+    )
+    premium: float = parameter(
+        "premium",
+        number(minimum=0.01, maximum=10.0),
+        default=0.5,
+        group=_DECIDING,
+        doc="For `quantile: auto`: what the forecast may add to the load on average: 0.5 is a half. The highest "
+        "quantile from 0.5 to 0.99 that adds no more is served: a load that can be foreseen gets a high one, and one "
+        "that cannot does not cost a fortune.",
     )
     cost_ratio: float | None = parameter(
         "costRatio",
@@ -296,7 +306,7 @@ class TriggerConfig:
     headroom: float = parameter(
         "headroom",
         number(minimum=1.0, maximum=10.0),
-        default=1.2,
+        default=1.1,
         group=_DECIDING,
         doc="At least this multiple of the observed load is served, whatever the forecast says: the HPA "
         "ignores differences of up to 10 %.",
@@ -365,9 +375,16 @@ class TriggerConfig:
     def effective_quantile(self) -> float:
         """The quantile: given, or the newsvendor's critical ratio r / (1 + r) (Arrow et al., 1951).
 
-        With `sloShortfall`, the one to begin with.
+        Where it is chosen, by `premium` or `sloShortfall`, the one to begin with.
         """
-        return self.quantile if self.cost_ratio is None else self.cost_ratio / (1 + self.cost_ratio)
+        if self.cost_ratio is not None:
+            return self.cost_ratio / (1 + self.cost_ratio)
+        return DEFAULT_LEVEL if self.quantile is None else self.quantile
+
+    @property
+    def spends_premium(self) -> bool:
+        """Whether the quantile is the one that `premium` buys."""
+        return self.quantile is None and self.cost_ratio is None and self.slo_shortfall is None
 
     @property
     def target(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scaler.kinds import DAY, HOUR, Kind, Unreadable, duration, matching, number
 
-__all__ = ["FORECASTER", "LEAD_TIME", "SHORTFALL", "STEP", "WORKLOAD"]
+__all__ = ["FORECASTER", "LEAD_TIME", "QUANTILE", "SHORTFALL", "STEP", "WORKLOAD"]
 
 
 def _parse_step(value: str) -> int:
@@ -29,6 +29,26 @@ def _show_lead_time(value: float | None) -> str:
 
 LEAD_TIME: Kind[float | None] = Kind(says=_LEAD_RANGE.says + ", or auto", parse=_parse_lead_time, show=_show_lead_time)
 """Seconds; None: measured."""
+
+
+_QUANTILE_RANGE = number(minimum=0.5, maximum=0.999)
+
+
+def _parse_quantile(value: str) -> float | None:
+    if value == "auto":
+        return None
+    try:
+        return _QUANTILE_RANGE.parse(value)
+    except Unreadable as error:
+        raise Unreadable(f"{error}, or auto") from None
+
+
+def _show_quantile(value: float | None) -> str:
+    return "auto" if value is None else _QUANTILE_RANGE.show(value)
+
+
+QUANTILE: Kind[float | None] = Kind(says=_QUANTILE_RANGE.says + ", or auto", parse=_parse_quantile, show=_show_quantile)
+"""A quantile level; None: chosen."""
 
 
 def _parse_shortfall(value: str) -> float:

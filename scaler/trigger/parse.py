@@ -119,6 +119,9 @@ def _choice_problems(reading: Reading, forecasters: Collection[str]) -> list[str
     several = [name for field, name in levels.items() if field in reading.given]
     if len(several) > 1:
         problems.append(f"{listed(several, 'and')} exclude each other; give only one of them")
+    chosen = [name for field, name in levels.items() if reading.values.get(field) is not None]
+    if "premium" in reading.given and chosen:
+        problems.append(f"premium chooses the quantile, so it excludes {chosen[0]}; give only one of them")
     wanted = reading.values.get("forecaster")
     if wanted is not None and forecasters and wanted not in forecasters:
         near = nearest(wanted, forecasters)

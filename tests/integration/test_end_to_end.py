@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from forecasting.premium import CHOICES
 from forecasting.registry import default_registry
 from forecasting.serialise import loads
 from forecasting.series import TimeSeries
@@ -37,8 +38,9 @@ LOOK_BACK = 300  # seconds: how far Prometheus looks back for a sample
 THRESHOLD = 13.5
 LEAD_TIME = 180.0
 ASKING_DELAY = 45.0
-HORIZON = 6  # steps: lead time, delay of asking, and the 90 s for which the servers of tests serve a forecast
-HEADROOM = 1.2
+HORIZON = 9  # steps: lead time, delay of asking, margin, and the 90 s for which the servers of tests serve a forecast
+MARGIN = 180  # seconds, of the settings
+HEADROOM = 1.1
 WINDOW = 14 * 86400  # seconds: the default historyTimeWindow
 QUERY = "sum(load)"
 
@@ -111,22 +113,24 @@ def as_prometheus_sees(load: TimeSeries, *, until: int) -> TimeSeries:
     return TimeSeries(load.start, STEP, values)
 
 
-def independently(server: Server, load: TimeSeries, given: dict[str, str], *, origin: int, level: float) -> list[float]:
+def independently(
+    server: Server, load: TimeSeries, given: dict[str, str], *, origin: int, quantile: float, level: float
+) -> list[float]:
     """The peak over each horizon read at this level, from the stored model and the samples that were put in."""
     series_id = parse_trigger(namespace="shop", name="web", metadata=given).series_id
     store = SqliteStore(server.store)
     default_registry()
-    key = ModelKey(forecaster="auto", window=WINDOW // STEP, horizon=HORIZON, steps=4)
+    key = ModelKey(forecaster="auto", window=WINDOW // STEP, horizon=HORIZON, steps=7)
     stored = store.model(series_id, key.stored_name)
     store.close()
     assert stored is not None
     fitted = loads(msgspec.msgpack.decode(stored.data, type=Kept).data)
     context = as_prometheus_sees(load, until=origin).last(WINDOW // STEP + 1).last(fitted.context_length)
-    knots = levels_for(0.9)
-    forecast = fitted.predict(context, horizon=HORIZON, levels=sorted({0.5, 0.95, 0.99, *knots}))
+    knots = levels_for(quantile)
+    forecast = fitted.predict(context, horizon=HORIZON, levels=sorted({0.5, 0.9, 0.95, 0.99, *knots}))
     around = forecast.peak[[forecast.levels.index(knot) for knot in knots]]
-    offset = math.log(level / (1 - level)) - math.log(0.9 / 0.1)
-    peak: list[float] = (np.array(weights_at(offset, 0.9)) @ around).tolist()
+    offset = math.log(level / (1 - level)) - math.log(quantile / (1 - quantile))
+    peak: list[float] = (np.array(weights_at(offset, quantile)) @ around).tolist()
     return peak
 
 
@@ -146,8 +150,11 @@ async def test_keda_is_answered_with_the_load_of_the_near_future(
     explained = server.explain()
     origin = round(time.time() - explained["forecast"]["age"])
     origin -= origin % STEP
-    peaks = independently(server, load, given, origin=origin, level=explained["gate"]["level"])
-    steps = math.ceil((time.time() + LEAD_TIME + ASKING_DELAY - origin) / STEP)
+    quantile = explained["forecast"]["quantile"]
+    assert quantile in CHOICES
+    level = explained["gate"]["level"]
+    peaks = independently(server, load, given, origin=origin, quantile=quantile, level=level)
+    steps = math.ceil((time.time() + LEAD_TIME + ASKING_DELAY + MARGIN - origin) / STEP)
     possible = {peaks[steps - 1], peaks[steps - 2]}  # the call was a moment ago, perhaps on the other side of a step
     assert explained["forecast"]["peak"] in [pytest.approx(peak, rel=1e-9) for peak in possible]
     assert reading.value == pytest.approx(max(HEADROOM * load.values[-1], explained["forecast"]["peak"]), rel=1e-9)

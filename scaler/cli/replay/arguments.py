@@ -15,14 +15,15 @@ from scaler.cli.pool import cores
 from scaler.cli.replay.start_up import measure_start_up
 from scaler.cli.split import add_split_arguments, train_end_of
 from scaler.decision import ASKING_DELAY, DecisionPolicy
-from scaler.decision.lead_time import DEFAULT_LEAD_TIME
+from scaler.decision.lead_time import DEFAULT_LEAD_TIME, TIMING_MARGIN
 from scaler.errors import InvalidSettings
 from scaler.events import EVENTS
 from scaler.kinds import DAY, HOUR, Unreadable, duration, integer, number
-from scaler.replay.behavior import Behavior, default_behavior, parse_behavior
+from scaler.replay.behavior import Behavior, default_behavior, parse_behavior, recommended_behavior
 from scaler.replay.keda import ScaledObjectSpec
 from scaler.replay.simulator import Workload
 from scaler.replay.study import POLICIES, Study, held_at
+from scaler.trigger.kinds import QUANTILE
 from scaler.trigger.parse import SCHEMA
 
 if TYPE_CHECKING:
@@ -48,10 +49,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--policy", choices=POLICIES, default="foresail", help="what is tried (default: foresail)")
     add(
         "--quantile",
-        type=typed(number(minimum=0.5, maximum=0.999)),
+        type=typed(QUANTILE),
         default=defaults["quantile"],
-        metavar="Q",
-        help="of the coming peak, that foresail serves (default: %(default)g)",
+        metavar="Q|auto",
+        help="of the coming peak, that foresail serves; auto: chosen with each fit, as the server does (default: auto)",
+    )
+    add(
+        "--premium",
+        type=typed(number(minimum=0.01, maximum=10.0)),
+        default=defaults["premium"],
+        metavar="P",
+        help="what a chosen quantile may add to the load on average (default: %(default)g)",
     )
     add(
         "--headroom",
@@ -92,6 +100,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="what foresail is told of ahead of time: a text as of a trigger's events, one a line",
     )
+    add(
+        "--timing-margin",
+        type=typed(_SPAN),
+        default=TIMING_MARGIN,
+        metavar="TIME",
+        help=f"the server's setting of this name (default: {TIMING_MARGIN:g}s)",
+    )
     add("--sweep", action="store_true", help="run many quantiles and headrooms of foresail, reactive and offset")
     add_split_arguments(parser, title="what is learned from, and what is replayed")
     add = parser.add_argument_group("the workload").add_argument
@@ -124,9 +139,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--behavior",
         default="none",
-        metavar="none|default|FILE",
-        help="the HPA's behavior: none, as KEDA creates HPAs by default; the defaults of one that is given; or that of "
-        "a file (JSON: a behavior, an HPA or a ScaledObject)",
+        metavar="none|default|recommended|FILE",
+        help="the HPA's behavior: none, as KEDA creates HPAs by default; the defaults of one that is given; what is "
+        "recommended beside Foresail; or that of a file (JSON: a behavior, an HPA or a ScaledObject)",
     )
     add("--activation", type=typed(number(minimum=0.0)), default=0.0, metavar="X", help="awake above this (default: 0)")
     add(
@@ -189,11 +204,13 @@ def read_behavior(choice: str) -> Behavior | None:
         return None
     if choice == "default":
         return default_behavior()
+    if choice == "recommended":
+        return recommended_behavior()
     try:
         document = json.loads(Path(choice).read_text())
     except OSError as error:
         raise InvalidSettings(
-            [f"--behavior {choice}: cannot be read: {error.strerror}; there are also none and default"]
+            [f"--behavior {choice}: cannot be read: {error.strerror}; there are also none, default and recommended"]
         ) from error
     except ValueError as error:
         raise InvalidSettings(
@@ -266,6 +283,7 @@ def read_study(arguments: argparse.Namespace) -> tuple[str, Study, int]:
         activation_threshold=arguments.activation,
         lead_time=lead_time,
         asking_delay=arguments.asking_delay,
+        timing_margin=arguments.timing_margin,
         max_factor=SCHEMA.defaults["max_factor"],
         # a series coarser than the server's steps is forecast less often: its forecasts stay good until the next
         forecast_max_age=max(DecisionPolicy(threshold=1.0).forecast_max_age, 2.0 * series.step + delay),

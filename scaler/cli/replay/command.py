@@ -11,7 +11,7 @@ from forecasting.registry import default_registry
 from scaler.cli.pool import Pool
 from scaler.cli.replay.arguments import read_study
 from scaler.cli.replay.html import COMPARED, write_html
-from scaler.cli.replay.jobs import FitJob, Fitted, RunJob, fit, run_setting
+from scaler.cli.replay.jobs import FitJob, Fitted, RunJob, fit, peaks_at, run_setting
 from scaler.cli.replay.output import print_json, print_table, write_decisions
 from scaler.decision import horizon
 from scaler.decision.reading import levels_for
@@ -20,16 +20,16 @@ from scaler.engine.ladder import STAND_INS
 from scaler.engine.state import BANDS
 from scaler.errors import InvalidSettings
 from scaler.replay.compare import HEADROOMS, QUANTILES
-from scaler.replay.forecasts import highest_so_far, peaks_of, read_peaks
-from scaler.replay.policies import Peaks
+from scaler.replay.forecasts import highest_so_far, peaks_of
 from scaler.replay.report.content import coverage
 from scaler.replay.study import Setting
 from scaler.trigger.parse import SCHEMA
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
+    from scaler.replay.policies import Peaks
     from scaler.replay.study import Study
 
 __all__ = ["run"]
@@ -48,14 +48,14 @@ def run(arguments: argparse.Namespace) -> int:
     sweeps = arguments.sweep or arguments.html is not None  # the page shows the curves
     settings = _settings(asked, sweep=sweeps, alone=arguments.json)
     with Pool(arguments.jobs, quiet=arguments.json) as pool:
-        quantiles = sorted({setting.quantile for setting in settings if setting.quantile is not None})
+        quantiles = {setting.quantile for setting in settings if setting.policy == "foresail"}
         fits = _forecast(arguments, study, train_end, quantiles, pool) if quantiles else []
         peaks = _peaks(arguments, study, fits, quantiles)
         jobs = [
             RunJob(
                 study=study,
                 setting=setting,
-                peaks=None if setting.quantile is None else peaks[setting.quantile],
+                peaks=peaks[setting.quantile] if setting.policy == "foresail" else None,
                 whole=setting == asked or (arguments.html is not None and setting in COMPARED),
             )
             for setting in settings
@@ -90,7 +90,7 @@ def _settings(asked: Setting, *, sweep: bool, alone: bool) -> list[Setting]:
     """What to run: the setting asked for first, each once."""
     settings = [asked]
     if sweep:
-        quantile = asked.quantile or SCHEMA.defaults["quantile"]
+        quantile = asked.quantile if asked.policy == "foresail" else SCHEMA.defaults["quantile"]
         headroom = (asked.headroom if asked.policy == "foresail" else None) or SCHEMA.defaults["headroom"]
         settings += [Setting("foresail", headroom, level) for level in QUANTILES]
         settings += [Setting("foresail", factor, quantile) for factor in _FORESAIL_HEADROOMS]
@@ -103,7 +103,7 @@ def _settings(asked: Setting, *, sweep: bool, alone: bool) -> list[Setting]:
 
 
 def _forecast(
-    arguments: argparse.Namespace, study: Study, train_end: int, quantiles: Sequence[float], pool: Pool
+    arguments: argparse.Namespace, study: Study, train_end: int, quantiles: Collection[float | None], pool: Pool
 ) -> list[Fitted]:
     """The forecasts of the test part, made as they would have been made then."""
     series, policy = study.series, study.decision
@@ -121,10 +121,11 @@ def _forecast(
             horizon=horizon(
                 window=policy.window, step=series.step, forecast_max_age=policy.forecast_max_age + study.metric_delay
             ),
-            levels=tuple(sorted({*BANDS, *chain.from_iterable(levels_for(quantile) for quantile in quantiles)})),
+            levels=tuple(sorted({*BANDS, *chain.from_iterable(levels_for(q) for q in quantiles if q is not None)})),
             history=max(1, int(SCHEMA.defaults["history_window"]) // series.step),
             steps=horizon(window=policy.window, step=series.step, forecast_max_age=0.0),
             events=study.events,
+            premium=arguments.premium if None in quantiles else None,
         )
         for position in range(len(times))
     ]
@@ -132,27 +133,15 @@ def _forecast(
 
 
 def _peaks(
-    arguments: argparse.Namespace, study: Study, fits: Sequence[Fitted], quantiles: Sequence[float]
-) -> dict[float, Peaks]:
+    arguments: argparse.Namespace, study: Study, fits: Sequence[Fitted], quantiles: Collection[float | None]
+) -> dict[float | None, Peaks]:
     """The forecasts by quantile, read as the engine would have read them."""
     series, window = study.series, int(SCHEMA.defaults["history_window"]) // study.series.step
-    used = [fitted for fitted in fits if fitted.refit is not None]
-    tested = [(fitted.refit, fitted.ranks) for fitted in fits if fitted.refit is not None]
     longest = longest_period(refit_every=arguments.refit_every, window=window, step=series.step)
+    looked_back_on = lives_tested(longest=longest, step=series.step)
     highest = highest_so_far(series, window=int(SCHEMA.defaults["history_window"]))
     return {
-        quantile: Peaks(
-            forecaster=" or ".join(dict.fromkeys(fitted.forecaster for fitted in used)),
-            quantile=quantile,
-            values=read_peaks(
-                series,
-                tested,
-                quantile=quantile,
-                steps=horizon(window=study.decision.window, step=series.step, forecast_max_age=0.0),
-                looked_back_on=lives_tested(longest=longest, step=series.step),
-            ),
-            highest=highest,
-        )
+        quantile: peaks_at(study, fits, quantile=quantile, looked_back_on=looked_back_on, highest=highest)
         for quantile in quantiles
     }
 

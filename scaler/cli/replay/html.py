@@ -59,7 +59,7 @@ def write_html(
         chosen=_shown(by_setting[asked]),
         others=others,
         equal_cost=shown_equal,
-        curves=_curves([run.point for run in runs]),
+        curves=_curves([run.point for run in runs if run.setting.policy != "foresail" or run.setting.quantile]),
         calibration=calibration,
         forecasts="; ".join(forecasters(fits)),
         gate=chosen_served.gate if chosen_served is not None else None,
@@ -90,7 +90,8 @@ def _shown(run: Run) -> Shown:
 def _label(setting: Setting) -> str:
     headroom = "" if setting.headroom in (None, 1.0) else f", headroom {number(setting.headroom or 1.0)}"
     if setting.policy == "foresail":
-        return f"Foresail at quantile {number(setting.quantile or 0.0)}{headroom}"
+        quantile = "a chosen quantile" if setting.quantile is None else f"quantile {number(setting.quantile)}"
+        return f"Foresail at {quantile}{headroom}"
     if setting.policy == "oracle":
         return "an oracle"
     return ("plain KEDA" if setting.policy == "reactive" else "KEDA looking a week back") + headroom

@@ -11,22 +11,31 @@ from forecasting.adaptive import RANK_LEVELS, ranks_of
 from forecasting.batch import predict_many
 from forecasting.calibration import future, running_maximum
 from forecasting.errors import FitFailed, InsufficientHistory
-from forecasting.refits import refit_at
+from forecasting.evaluation import Refit
+from forecasting.premium import DEFAULT_LEVEL, level_within, premiums
+from forecasting.refits import latest_fit, origins_of
 from forecasting.registry import default_registry
+from scaler.decision import horizon
+from scaler.decision.reading import levels_for
+from scaler.engine.state import BANDS
 from scaler.events.agenda import Agenda, without_events
 from scaler.replay.compare import Point
+from scaler.replay.forecasts import levels_in_force, read_peaks
+from scaler.replay.policies import Peaks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from forecasting.evaluation import Refit
-    from forecasting.series import TimeSeries
+    from forecasting.refits import LatestFit
+    from forecasting.series import FloatArray, TimeSeries
     from scaler.events import Event
-    from scaler.replay.policies import Peaks, Served
+    from scaler.replay.policies import Served
     from scaler.replay.simulator import Outcome
     from scaler.replay.study import Setting, Study
 
-__all__ = ["FitJob", "Fitted", "Run", "RunJob", "fit", "run_setting"]
+__all__ = ["FitJob", "Fitted", "Run", "RunJob", "fit", "peaks_at", "run_setting"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +53,7 @@ class FitJob:
         history: Samples to fit to, at most.
         steps: Of a decision's window: the forecasts are put to the test on its peak. 0: they are not.
         events: What is announced, and so not learned.
+        premium: The quantile that this buys is forecast, too (`forecasting.premium`); None: none is chosen.
     """
 
     series: TimeSeries
@@ -56,6 +66,7 @@ class FitJob:
     history: int
     steps: int = 0
     events: tuple[Event, ...] = ()
+    premium: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,41 +78,66 @@ class Fitted:
         explanation: What it says of itself; why each before it could not be fitted.
         refit: The forecasts; None without a forecaster.
         ranks: Where the peaks until the next fit lay among them, see `forecasting.adaptive`.
+        chosen: The quantile that the job's premium buys; None without one.
     """
 
     forecaster: str
     explanation: str
     refit: Refit | None
     ranks: NDArray[np.uint16] = field(default_factory=lambda: np.empty(0, dtype=np.uint16))
+    chosen: float | None = None
 
 
 def fit(job: FitJob) -> Fitted:
     """Fits the first forecaster of the ladder that can be, and forecasts from every sample until the next fit."""
     registry = default_registry()
     failures: list[str] = []
-    levels = tuple(sorted({*job.levels, *(RANK_LEVELS if job.steps else ())}))
     learned = without_events(job.series, [Agenda(job.events)])
     for name in job.ladder:
         forecaster = registry.create(name, job.parameters if name == job.ladder[0] else None)
         try:
-            refit = refit_at(
+            latest = latest_fit(
                 learned,
                 forecaster,
                 job.times,
                 job.position,
                 horizon=job.horizon,
-                levels=levels,
+                levels=BANDS,  # as in the server: what is forecast does not depend on who asks
                 history=job.history,
             )
         except (InsufficientHistory, FitFailed) as error:
             failures.append(str(error))
             continue
-        says = getattr(refit.fitted, "explanation", "")
-        if learned is not job.series:
-            refit = _looking_at_events(job, refit)
-        ranks = _ranks(job, learned, refit)
-        return Fitted(name, "; ".join((*failures, says) if says else failures), _only(refit, job.levels), ranks)
+        chosen = None if job.premium is None else _bought(job, learned, job.premium, latest)
+        refit, ranks = _forecasts(job, learned, latest, chosen)
+        says = getattr(latest.fitted, "explanation", "")
+        return Fitted(name, "; ".join((*failures, says) if says else failures), refit, ranks, chosen)
     return Fitted("", "; ".join(failures), None)
+
+
+def _bought(job: FitJob, learned: TimeSeries, premium: float, latest: LatestFit) -> float:
+    past = learned.until(latest.at).last(job.history)
+    return level_within(
+        premiums(latest.fitted, past, horizon=job.horizon),
+        premium,
+        steps=job.steps,
+        unpredictable=getattr(latest.fitted, "unpredictable", False),
+    )
+
+
+def _forecasts(
+    job: FitJob, learned: TimeSeries, latest: LatestFit, chosen: float | None
+) -> tuple[Refit, NDArray[np.uint16]]:
+    """From every sample until the next fit, and how they did."""
+    wanted = {*job.levels, *(() if chosen is None else levels_for(chosen))}
+    levels = tuple(sorted({*wanted, *(RANK_LEVELS if job.steps else ())}))
+    origins = origins_of(job.series, job.times, job.position)
+    seen = learned.first(int(origins[-1]) + 1)
+    batch = predict_many(latest.fitted, seen, origins, horizon=job.horizon, levels=levels)
+    refit = Refit(latest.at, latest.fitted, latest.failed, latest.seconds, 0.0, batch, origins)
+    if learned is not job.series:
+        refit = _looking_at_events(job, refit)
+    return _only(refit, tuple(sorted(wanted))), _ranks(job, learned, refit)
 
 
 def _looking_at_events(job: FitJob, refit: Refit) -> Refit:
@@ -136,6 +172,37 @@ def _only(refit: Refit, levels: tuple[float, ...]) -> Refit:
     return replace(refit, batch=replace(batch, levels=levels, values=batch.values[:, rows], peak=batch.peak[:, rows]))
 
 
+def peaks_at(
+    study: Study, fits: Sequence[Fitted], *, quantile: float | None, looked_back_on: int, highest: FloatArray
+) -> Peaks:
+    """The forecasts as they would have been served.
+
+    Args:
+        study: What is replayed.
+        fits: What came of the fits, in the order of time.
+        quantile: The level promised; None: what was chosen with each fit.
+        looked_back_on: See `scaler.replay.forecasts.read_peaks`.
+        highest: See `Peaks`.
+    """
+    used = [(fitted, fitted.refit) for fitted in fits if fitted.refit is not None]
+    tested = [(refit, fitted.ranks) for fitted, refit in used]
+    promised = [DEFAULT_LEVEL if fitted.chosen is None else fitted.chosen for fitted, _ in used]
+    quantiles = promised if quantile is None else [quantile] * len(used)
+    return Peaks(
+        forecaster=" or ".join(dict.fromkeys(fitted.forecaster for fitted, _ in used)),
+        quantile=quantile,
+        values=read_peaks(
+            study.series,
+            tested,
+            quantiles=quantiles,
+            steps=horizon(window=study.decision.window, step=study.series.step, forecast_max_age=0.0),
+            looked_back_on=looked_back_on,
+        ),
+        highest=highest,
+        levels=levels_in_force(study.series, tested, quantiles=quantiles),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunJob:
     """One setting to replay.
@@ -155,10 +222,19 @@ class RunJob:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """What came of a RunJob."""
+    """What came of a RunJob.
+
+    Attributes:
+        setting: What was run.
+        point: Its figures.
+        quantile: The setting's; of a chosen one the mean over the replay; None without a forecast.
+        served: If the run was wanted whole.
+        outcome: Likewise.
+    """
 
     setting: Setting
     point: Point
+    quantile: float | None = None
     served: Served | None = None
     outcome: Outcome | None = None
 
@@ -166,7 +242,8 @@ class Run:
 def run_setting(job: RunJob) -> Run:
     """Replays one setting."""
     setting = job.setting
-    peaks = {} if job.peaks is None else {job.peaks.quantile: job.peaks}
+    peaks = {} if job.peaks is None else {setting.quantile: job.peaks}
     served, outcome = job.study.run(setting, peaks)
     point = Point.of(outcome, policy=setting.policy, headroom=setting.headroom, quantile=setting.quantile)
-    return Run(setting, point, served, outcome) if job.whole else Run(setting, point)
+    quantile = setting.quantile if job.peaks is None else job.peaks.mean_level
+    return Run(setting, point, quantile, served, outcome) if job.whole else Run(setting, point, quantile)

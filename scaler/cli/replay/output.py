@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scaler.cli.replay.jobs import Fitted, Run
-    from scaler.replay.compare import Point
     from scaler.replay.study import Study
 
 __all__ = ["forecasters", "print_json", "print_table", "write_decisions"]
@@ -30,20 +29,21 @@ __all__ = ["forecasters", "print_json", "print_table", "write_decisions"]
 
 def print_json(series: str, chosen: Run, sweep: Sequence[Run], *, seconds: float) -> None:
     """The figures of the setting asked for, and those of a sweep under `sweep`."""
-    document: dict[str, object] = _figures(series, chosen.point, seconds)
+    document: dict[str, object] = _figures(series, chosen, seconds)
     gate = chosen.served.gate if chosen.served else None
     if gate is not None:
         document["gate"] = asdict(gate)
     if sweep:
-        document["sweep"] = [_figures(series, run.point, None) for run in sweep]
+        document["sweep"] = [_figures(series, run, None) for run in sweep]
     print(json.dumps(document))
 
 
-def _figures(series: str, point: Point, seconds: float | None) -> dict[str, object]:
+def _figures(series: str, run: Run, seconds: float | None) -> dict[str, object]:
+    point = run.point
     figures: dict[str, object] = {
         "series": series,
         "policy": point.policy,
-        "quantile": point.quantile,
+        "quantile": None if run.quantile is None else round(run.quantile, 6),
         "headroom": point.headroom,
         "under_provisioned_load": point.under_provisioned_load,
         "under_provisioned_time": point.under_provisioned_time,
@@ -99,7 +99,7 @@ def print_table(
         table.add_row(
             point.policy,
             "" if point.headroom is None else number(point.headroom),
-            "" if point.quantile is None else number(point.quantile),
+            _quantile(run),
             f"{point.under_provisioned_load:.3%}",
             f"{point.under_provisioned_time:.2%}",
             f"{point.cost_ratio:.3f}",
@@ -122,6 +122,12 @@ def print_table(
 def _gate(chosen: Run) -> list[str]:
     gate = chosen.served.gate if chosen.served else None
     return [] if gate is None else [gate_in_words(gate)]
+
+
+def _quantile(run: Run) -> str:
+    if run.quantile is None:
+        return ""
+    return number(run.quantile) if run.setting.quantile is not None else f"auto, {run.quantile:.3g}"
 
 
 def forecasters(fits: Sequence[Fitted]) -> list[str]:

@@ -167,7 +167,7 @@ async def test_the_sentence_first_then_every_part(foresail: str, explain: Explai
         "  warning       avg(...) is about one replica",
         "  source error  it broke off",
         "  lead time     3m until a pod asked for now serves",
-        "                3m45s are looked ahead: with 45s until KEDA and the HPA ask",
+        "                3m45s are looked ahead: with 45s until KEDA and the HPA ask, and for a load that comes early",
         "  source        http://prometheus:9090",
         "  query         sum(load)",
         "",
@@ -178,7 +178,7 @@ async def test_the_sentence_first_then_every_part(foresail: str, explain: Explai
         "  observed    nothing yet",
         "  forecast    none",
         "  lead time   3m until a pod asked for now serves",
-        "              3m45s are looked ahead: with 45s until KEDA and the HPA ask",
+        "              3m45s are looked ahead: with 45s until KEDA and the HPA ask, and for a load that comes early",
         "  source      http://prometheus:9090",
         "  query       sum(load)",
     ]

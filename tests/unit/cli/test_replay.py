@@ -4,15 +4,14 @@ import csv
 import itertools
 import json
 import math
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from scaler.cli.main import main
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from scaler.cli.replay.arguments import read_behavior
 
 MINUTES = 600
 
@@ -64,7 +63,8 @@ def test_json_has_the_figures_and_decisions_account_for_them(
     trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "decisions.csv"
-    assert replay(trace, "--target", 10, "--forecaster", "naive", "--json", "--decisions", out) == 0
+    knobs = ("--quantile", 0.9, "--headroom", 1.2)
+    assert replay(trace, "--target", 10, "--forecaster", "naive", *knobs, "--json", "--decisions", out) == 0
     document = figures(capsys)
     assert sorted(document) == sorted(KEYS)
     gate = document["gate"]
@@ -89,6 +89,33 @@ def test_json_has_the_figures_and_decisions_account_for_them(
             assert (row["served"], row["reason"]) == ("", "unknown")
         else:
             assert float(row["served"]) >= 1.2 * float(row["observed"])
+
+
+def test_a_quantile_is_chosen_by_what_it_adds(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = []
+    for premium in (0.01, 0.4, 10):
+        arguments = (trace, "--target", 10, "--forecaster", "naive", "--premium", premium)
+        assert replay(*arguments, "--json") == 0
+        document = figures(capsys)
+        chosen.append((document["quantile"], document["cost_ratio"]))
+        assert document["headroom"] == 1.1
+    quantiles, costs = zip(*chosen, strict=True)
+    assert quantiles[0] == 0.5
+    assert 0.5 < quantiles[1] < 0.99
+    assert quantiles[2] == 0.99
+    assert list(costs) == sorted(costs)
+    assert replay(*arguments) == 0
+    assert "auto, 0.99" in capsys.readouterr().out
+
+
+def test_the_behavior_that_is_recommended_is_that_of_the_docs(tmp_path: Path) -> None:
+    page = Path(__file__).parents[3] / "docs" / "scaledobject.md"
+    manifest = tmp_path / "scaledobject.json"
+    manifest.write_text(json.dumps(yaml.safe_load(page.read_text().split("```yaml")[1].split("```")[0])))
+    behavior = read_behavior("recommended")
+    assert behavior == read_behavior(str(manifest))
+    assert behavior is not None
+    assert (behavior.up.tolerance, behavior.down.window) == (0.0, 120)
 
 
 def test_the_oracle_is_exact(trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,7 +144,8 @@ def test_cutting_the_file_changes_no_row_before(trace: Path, tmp_path: Path, pol
 
 
 def test_a_sweep_runs_every_setting_once(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert replay(trace, "--target", 10, "--forecaster", "naive", "--sweep", "--json") == 0
+    knobs = ("--quantile", 0.9, "--headroom", 1.2)
+    assert replay(trace, "--target", 10, "--forecaster", "naive", *knobs, "--sweep", "--json") == 0
     document = figures(capsys)
     sweep = document["sweep"]
     assert isinstance(sweep, list)
@@ -181,7 +209,10 @@ def test_a_behavior_is_read_from_a_file(
     [
         (
             ("--behavior", "nowhere.json"),
-            "--behavior nowhere.json: cannot be read: No such file or directory; there are also none and default",
+            (
+                "--behavior nowhere.json: cannot be read: No such file or directory; there are also none, default "
+                "and recommended"
+            ),
         ),
         (("--max-replicas", "2", "--min-replicas", "3"), "--max-replicas 2 is below --min-replicas"),
         (("--step", "7"), "--step 7: a series at a step of 60 s cannot be held at 7 s: that does not divide it"),
@@ -274,7 +305,17 @@ class TestEvents:
         return tmp_path / "launches.csv"
 
     def run(self, launches: Path, capsys: pytest.CaptureFixture[str], *more: object) -> dict[str, object]:
-        common = ("--target", 10, "--forecaster", "seasonal-naive", "--pod-startup", "3m", "--json")
+        common = (
+            "--target",
+            10,
+            "--forecaster",
+            "seasonal-naive",
+            "--pod-startup",
+            "3m",
+            "--timing-margin",
+            0,
+            "--json",
+        )
         assert replay(launches, *common, *more) == 0
         return figures(capsys)
 

@@ -22,7 +22,7 @@ OUTLOOK = Outlook(
 SNAPSHOT = Snapshot(
     trigger="shop/web/0", series="s", made_at=NOW, observed=100.0, observed_at=NOW - 5.0, outlook=OUTLOOK
 )
-POLICY = DecisionPolicy(threshold=10.0)
+POLICY = DecisionPolicy(threshold=10.0, headroom=1.2)
 QUANTILE = "the 0.9-quantile of the peak within 3m45s (auto) is"
 
 

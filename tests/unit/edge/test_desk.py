@@ -27,6 +27,7 @@ METADATA = {
     "serverAddress": "http://prometheus:9090",
     "query": "sum(rate(http_requests_total[2m]))",
     "threshold": "10",
+    "headroom": "1.2",
 }
 
 
@@ -532,7 +533,7 @@ class TestLeadTime:
         entry = bench.desk._open(trigger)
         assert entry.policy.lead_time == 42.0
         bench.update(trigger, lead_time=300.0)
-        assert entry.policy.window == 345.0
+        assert entry.policy.window == 525.0  # with 45 s of asking and 180 s of margin
         bench.update(trigger)  # of an engine that does not say
         assert entry.policy.lead_time == 300.0
 

@@ -52,7 +52,7 @@ class TestFirstSight:
         trigger = bench.register(leadTime="3m", quantile="0.95")
         await settled(bench)
         outlook = bench.snapshot(trigger).outlook
-        assert len(outlook.peak) == 8  # (180 s lead + 45 s asking + 240 s of age) / 60 s
+        assert len(outlook.peak) == 11  # (180 s lead + 45 s asking + 180 s margin + 240 s of age) / 60 s
         assert outlook.quantile == 0.95
         assert set(outlook.bands) == {"0.5", "0.9", "0.95", "0.99"}
         assert outlook.highest == pytest.approx(150.0)

@@ -86,9 +86,9 @@ class TestRefits:
         assert len(bench.fits.requests) == 1
         (model,) = series.models.values()
         assert model.forecast is not None
-        assert model.forecast.horizon == 15
+        assert model.forecast.horizon == 18
         await bench.at(start + 2 * MINUTE)
-        assert [request.horizon for request in bench.fits.requests] == [8, 15]
+        assert [request.horizon for request in bench.fits.requests] == [11, 18]
 
     async def test_a_forecast_that_fails_says_why(self, bench: Any, start: int) -> None:
         trigger = bench.register()

@@ -30,7 +30,7 @@ class TestSharing:
         await settled(bench)
         assert len(bench.opened) == 1
         assert bench.snapshot(late).outlook.forecaster == "seasonal-naive"
-        assert len(bench.snapshot(late).outlook.peak) == 35
+        assert len(bench.snapshot(late).outlook.peak) == 38
 
     async def test_a_late_comer_that_looks_back_further_gets_its_past(self, bench: Any, start: int) -> None:
         bench.register("one", historyTimeWindow="1d")

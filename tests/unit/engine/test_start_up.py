@@ -87,7 +87,7 @@ async def test_it_is_measured_at_first_sight_and_every_hour(bench: Workbench, cl
     )
     assert shown.outlook is not None
     # 300 s and 45 s of asking, until the forecast is 240 s old: ten steps of a minute
-    assert len(shown.outlook.peak) == 10
+    assert len(shown.outlook.peak) == 13
     cluster.seconds = 20.0
     await bench.at(start + HOUR - 60)
     assert len(cluster.asked) == 2

@@ -7,6 +7,7 @@ import pytest
 
 from forecasting.batch import predict_many
 from forecasting.errors import InsufficientHistory, InvalidParameter
+from forecasting.models.boosted import Boosted
 from forecasting.models.naive import Naive
 from forecasting.models.seasonal_profile import FittedSeasonalProfile
 from forecasting.selection import Auto, FittedAuto
@@ -49,16 +50,16 @@ def test_a_schedule_is_learned_and_the_reason_given(scheduled: FittedAuto) -> No
     assert ", by their losses over the last 1.6 days against the last value's: " in scheduled.explanation
 
 
-def test_where_nothing_beats_the_last_value_it_is_served_and_that_is_said() -> None:
+def test_where_nothing_beats_the_last_value_boosted_is_used_alone_and_that_is_said() -> None:
     series = walk(6 * 288)
     fitted = Auto().fit(series, horizon=6, levels=LEVELS)
     assert fitted.unpredictable
-    assert fitted.names == ("naive",)
+    assert fitted.names == ("boosted",)
     assert fitted.explanation.startswith(
-        "unpredictable: serving observed load with headroom (against the last value's loss over the last 1.2 days: "
+        "unpredictable: boosted alone, to be trusted with little (against the last value's loss over the last 1.2 days:"
     )
-    naive = Naive().fit(series, horizon=6, levels=LEVELS)
-    assert fitted.predict(series, horizon=6, levels=LEVELS) == naive.predict(series, horizon=6, levels=LEVELS)
+    boosted = Boosted().fit(series, horizon=6, levels=LEVELS)
+    assert fitted.predict(series, horizon=6, levels=LEVELS) == boosted.predict(series, horizon=6, levels=LEVELS)
 
 
 def test_a_few_minutes_of_history_are_the_ladders_first_rung() -> None:

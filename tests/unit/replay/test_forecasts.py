@@ -116,7 +116,7 @@ class TestRead:
     def read(self, values: np.ndarray, fits: list[Fitted], *, back: int = 2) -> np.ndarray:
         tested = [(one.refit, one.ranks) for one in fits if one.refit is not None]
         series = TimeSeries(0, 60, values)
-        return read_peaks(series, tested, quantile=0.9, steps=self.STEPS, looked_back_on=back)
+        return read_peaks(series, tested, quantiles=[0.9] * len(tested), steps=self.STEPS, looked_back_on=back)
 
     def test_what_the_fits_before_have_missed_raises_the_level(self) -> None:
         rng = np.random.default_rng(5)

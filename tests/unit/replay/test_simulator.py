@@ -100,12 +100,14 @@ def test_a_coarser_series_is_held_on_a_finer_grid() -> None:
         held_at(TimeSeries(0, 300, np.ones(2)), 7)
 
 
-def test_foresail_without_a_quantile_is_refused() -> None:
+def test_foresail_without_forecasts_is_refused() -> None:
     study = Study(
         series=step_trace((10, 5)), start=0, workload=Workload(target=10), decision=DecisionPolicy(threshold=10)
     )
-    with pytest.raises(ValueError, match=r"^the policy foresail needs a quantile$"):
-        study.run(Setting("foresail", 1.2), {})
+    with pytest.raises(
+        ValueError, match=r"^the policy foresail needs forecasts, but there are none for quantile 0\.9$"
+    ):
+        study.run(Setting("foresail", 1.2, 0.9), {})
 
 
 def test_without_any_load_nothing_is_short() -> None:

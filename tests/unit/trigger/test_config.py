@@ -101,10 +101,24 @@ def test_the_metric_name_is_readable_and_safe(query: str, words: str) -> None:
 
 
 def test_the_quantile_is_given_or_follows_from_the_costs() -> None:
-    assert read(LEAST).effective_quantile == 0.9
+    assert read(LEAST).effective_quantile == 0.9  # to begin with
     assert read({**LEAST, "quantile": "0.95"}).effective_quantile == 0.95
     assert read({**LEAST, "costRatio": "19"}).effective_quantile == 0.95
     assert read({**LEAST, "costRatio": "1"}).effective_quantile == 0.5
+
+
+@pytest.mark.parametrize(
+    ("given", "spends"),
+    [
+        ({}, True),
+        ({"quantile": "auto", "premium": "1"}, True),
+        ({"quantile": "0.9"}, False),
+        ({"costRatio": "9"}, False),
+        ({"sloShortfall": "0.1%"}, False),
+    ],
+)
+def test_a_premium_is_spent_where_nothing_else_says_the_quantile(given: dict[str, str], *, spends: bool) -> None:
+    assert read({**LEAST, **given}).spends_premium is spends
 
 
 def test_resolve_knows_addresses_and_names() -> None:

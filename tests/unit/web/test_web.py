@@ -65,7 +65,7 @@ def entry(
             **metadata,
         },
     )
-    policy = DecisionPolicy(threshold=config.threshold, lead_time=180.0, asking_delay=45.0)
+    policy = DecisionPolicy(threshold=config.threshold, lead_time=180.0, asking_delay=45.0, headroom=1.2)
     return Entry(config=config, policy=policy, snapshot=snapshot, refusal=refusal)
 
 

@@ -1,0 +1,105 @@
+"""Premiums: what serving a quantile adds to a load, and the quantile that a premium buys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from forecasting.errors import InsufficientHistory
+from forecasting.forecast import Forecast
+from forecasting.models.naive import Naive
+from forecasting.premium import CHOICES, DEFAULT_LEVEL, level_within, premiums
+from forecasting.series import TimeSeries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Forecasts the last value times 0.5 + level, plus a tenth a step; knows nothing while the load is 0."""
+
+    context_length: int = 1
+
+    def predict(self, context: TimeSeries, *, horizon: int, levels: Sequence[float]) -> Forecast:
+        last = float(context.values[-1])
+        if last == 0.0:
+            raise InsufficientHistory("a load", have=0, need=1)
+        peak = last * (0.5 + np.array(levels)[:, None] + 0.1 * np.arange(horizon))
+        return Forecast.of(origin=context.end, step=context.step, levels=levels, values=peak, peak=peak)
+
+
+def load(*values: float) -> TimeSeries:
+    return TimeSeries(0, 60, np.array(values))
+
+
+def test_a_premium_is_what_the_larger_of_load_and_peak_adds_on_average() -> None:
+    found = premiums(Factors(), load(10, 30, float("nan"), 0, 20), horizon=3, levels=(0.2, 0.5, 0.9))
+    assert found is not None
+    # 0.7, 0.8, 0.9 of the load never exceed it; where the load or the forecast is not known, nothing is added
+    assert found == pytest.approx(np.array([[0.0, 0.0, 0.0], [0.0, 0.1, 0.2], [0.4, 0.5, 0.6]]))
+
+
+def test_only_the_last_week_counts_and_of_it_all_minutes_of_the_hour() -> None:
+    # Factors adds the same part to every load, so loads are told apart by the origins asked for
+    asked: list[int] = []
+
+    @dataclass(frozen=True)
+    class Listening(Factors):
+        def predict(self, context: TimeSeries, *, horizon: int, levels: Sequence[float]) -> Forecast:
+            asked.append(context.end)
+            return super().predict(context, horizon=horizon, levels=levels)
+
+    series = load(*[10.0] * (9 * 1440))
+    premiums(Listening(), series, horizon=1)
+    since = [(series.end - time) / 86400 for time in asked]
+    assert 6.5 < max(since) < 7.0
+    assert 0.0 <= min(since) < 0.5
+    assert len({time // 60 % 60 for time in asked}) > 20
+
+
+def test_a_vectorised_forecaster_is_asked_more_often_and_says_the_same() -> None:
+    generator = np.random.default_rng(3)
+    series = load(*(100 + generator.normal(0, 5, 3000)))
+    fitted = Naive().fit(series, horizon=5, levels=(0.9,))
+    found = premiums(fitted, series, horizon=5)
+    assert found is not None
+    assert found.shape == (len(CHOICES), 5)
+    assert (np.diff(found, axis=0) >= 0).all()
+    assert (np.diff(found, axis=1) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    "series",
+    [load(0.0, 0.0), load(float("nan"), float("nan")), load()],
+    ids=["no load", "nothing known", "nothing"],
+)
+def test_no_load_has_no_premium(series: TimeSeries) -> None:
+    assert premiums(Factors(), series, horizon=2) is None
+
+
+def test_the_highest_level_that_the_premium_buys() -> None:
+    found = np.array([[0.1, 0.2], [0.3, 0.5], [0.6, 1.0]])
+    levels = (0.5, 0.9, 0.99)
+    assert level_within(found, 0.3, steps=1, levels=levels) == 0.9
+    assert level_within(found, 0.29, steps=1, levels=levels) == 0.5
+    assert level_within(found, 0.5, steps=2, levels=levels) == 0.9
+    assert level_within(found, 0.5, steps=9, levels=levels) == 0.9  # held beyond the last horizon
+    assert level_within(found, 9.0, steps=1, levels=levels) == 0.99
+
+
+def test_the_lowest_level_if_all_cost_more() -> None:
+    assert level_within(np.array([[0.7], [0.8]]), 0.5, steps=1, levels=(0.5, 0.9)) == 0.5
+
+
+def test_an_unpredictable_load_gets_half_the_premium() -> None:
+    found, levels = np.array([[0.1], [0.25], [0.5]]), (0.5, 0.9, 0.99)
+    assert level_within(found, 0.5, steps=1, levels=levels) == 0.99
+    assert level_within(found, 0.5, steps=1, unpredictable=True, levels=levels) == 0.9
+
+
+def test_without_premiums_it_is_the_usual_level() -> None:
+    assert level_within(None, 0.5, steps=3) == DEFAULT_LEVEL == 0.9
