@@ -19,7 +19,7 @@ POLICY = DecisionPolicy(threshold=13.5, lead_time=180.0, headroom=1.0)
 
 @pytest.fixture(scope="module")
 def past() -> TimeSeries:
-    return read_trace("nasa_http_jul95_21d").last(4 * DAY)
+    return read_trace("nasa_http_jul95_21d").last(4 * DAY + 1)
 
 
 def chosen(past: TimeSeries, allowed: float, before: float | None = None) -> Choice:
