@@ -82,7 +82,7 @@ def measure(task: Task) -> Result:
     came = running_maximum(future(series.values, origins, steps))[:, -1]
     coverage, loss = {}, {}
     for quantile in QUANTILES:
-        read = read_peaks(series, tested, quantile=quantile, steps=steps, looked_back_on=back)
+        read = read_peaks(series, tested, quantiles=[quantile] * len(tested), steps=steps, looked_back_on=back)
         both = plain[levels.index(quantile), origins, steps - 1], read[origins, steps - 1]
         known = ~np.isnan(came) & ~np.isnan(both[0]) & ~np.isnan(both[1])
         coverage[quantile] = (
