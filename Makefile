@@ -39,7 +39,7 @@ run: setup ## the main job on the embedded default: a demo workload, the server,
 
 test: dev deploy-tools ## all tests, against a real Prometheus, gRPC channel and SQLite file
 	.ci/need libgomp1 prometheus chromium openssl
-	$(BIN)/python -m pytest --numprocesses auto $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses 4 $(PYTEST_ARGS)
 
 check: lint types imports generated deployable ## formatter, linter, types, import rules, generated code and pages, deploy/
 

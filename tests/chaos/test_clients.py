@@ -14,6 +14,7 @@ from grpc import aio
 
 from scaler.keda.client import KedaClient, ref
 from scaler.pb.externalscaler_pb2 import GetMetricsRequest
+from tests.support.defaults import HEADROOM
 from tests.support.raw_http2 import RawClient
 from tests.support.server import Server, until
 
@@ -51,7 +52,7 @@ class Watched:
         """Everybody else is answered."""
         reading = await self.keda.poll(self.trigger)
         assert reading.ok, reading.text
-        assert reading.value == pytest.approx(1.2 * 42)
+        assert reading.value == pytest.approx(HEADROOM * 42)
         assert self._memory() < self.memory + GROWTH
 
     async def recovers(self) -> None:

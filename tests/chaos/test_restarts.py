@@ -16,6 +16,7 @@ import grpc
 import pytest
 
 from scaler.keda.client import KedaClient, ref
+from tests.support.defaults import HEADROOM
 from tests.support.server import Server, until
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class _Load:
             self.polls += 1
             if not reading.ok:
                 self.lost.append(reading)
-            elif reading.value != pytest.approx(1.2 * number) or reading.active is not True:
+            elif reading.value != pytest.approx(HEADROOM * number) or reading.active is not True:
                 self.wrong.append((number, reading))
             await asyncio.sleep(PACE)
 

@@ -15,6 +15,7 @@ import pytest
 from grpc import aio
 
 from scaler.keda.client import KedaClient, ref
+from tests.support.defaults import HEADROOM
 from tests.support.faults import FAILING, HARMLESS, SourceFault
 from tests.support.faulty_proxy import FaultyProxy, faulty_proxy
 from tests.support.server import Server, until
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from scaler.keda.client import Reading
 
 QUERY = "vector(42)"
-HEADROOM = 1.2
 STEP = 15
 MAX_AGE = 10.0
 SETTINGS = {

@@ -18,6 +18,7 @@ from scaler.decision import Snapshot
 from scaler.keda.client import KedaClient, ref
 from scaler.store.sqlite import SqliteStore
 from scaler.trigger import parse_trigger
+from tests.support.defaults import HEADROOM
 from tests.support.server import Server, until
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ METADATA = {
     "queryStep": "1s",
     "historyTimeWindow": "1h",
 }
-LOAD = pytest.approx(1.2 * 42)
+LOAD = pytest.approx(HEADROOM * 42)
 
 
 class Disk:

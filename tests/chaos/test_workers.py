@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scaler.keda.client import KedaClient, ref
+from tests.support.defaults import HEADROOM
 from tests.support.server import Server, until
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Bench:
     async def serves(self, keda: KedaClient, name: str) -> None:
         reading = await keda.poll(self.trigger(name))
         assert reading.ok, reading.text
-        assert reading.value == pytest.approx(1.2 * len(name))
+        assert reading.value == pytest.approx(HEADROOM * len(name))
 
     async def has_forecast(self, keda: KedaClient, name: str) -> None:
         async def there() -> bool:

@@ -19,6 +19,7 @@ import pytest
 from scaler.keda.client import KedaClient, ref
 from scaler.store.sqlite import SqliteStore
 from tests.integration.conftest import PATIENCE, free_port, wait_until
+from tests.support.defaults import HEADROOM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,7 +157,7 @@ async def test_the_load_is_served_with_store_and_fit_pool_broken(server: Server,
     async with KedaClient(server.grpc) as client:
         reading = await client.poll(trigger)
         assert reading.ok, reading.text
-        assert reading.value == pytest.approx(48.0)
+        assert reading.value == pytest.approx(HEADROOM * 40)
         died = "its worker died (exit 3)"
         await asyncio.to_thread(wait_until, lambda: died in server.note(), "no fit worker has died")
         for _ in range(5):

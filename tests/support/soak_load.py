@@ -14,6 +14,7 @@ from grpc import aio
 
 from scaler.keda.client import ref
 from scaler.pb.externalscaler_pb2 import GetMetricsRequest
+from tests.support.defaults import HEADROOM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,6 @@ __all__ = ["LANES", "MAX_AGE", "Invariants", "Workload", "fleet"]
 
 LANES = 8
 MAX_AGE = 15.0  # the setting observed_max_age
-HEADROOM = 1.2
 SLOWEST = 15.0  # seconds for a call: our own deadline is 2.5, the rest is for a machine that does other work, too
 _CLOCK = 1.5  # seconds: queries are for whole seconds, and an age is told a moment after it was taken
 _FORECASTERS = ("naive", "seasonal-naive", "seasonal-profile")
@@ -155,7 +155,7 @@ class Invariants:
                 self._wrong(one, f"{value} with active {active}")
             return
         if value < HEADROOM * min(recent) - 1e-9:
-            self._wrong(one, f"{value} is below 1.2 x any load of the last {MAX_AGE:g} s, {min(recent)}")
+            self._wrong(one, f"{value} is below {HEADROOM} x any load of the last {MAX_AGE:g} s, {min(recent)}")
         if value > 2.0 * 150.0:
             self._wrong(one, f"{value} is above maxFactor x the highest load")
         if active != (value > 101.0) and not (not active and value <= HEADROOM * 100.0):
@@ -176,7 +176,7 @@ class Invariants:
         if observed["age"] > MAX_AGE:
             self._wrong(one, f"a value {observed['age']:.1f} s old is served")
         if told["mode"] == "active" and told["served"] < observed["floor"] - 1e-9:
-            self._wrong(one, f"{told['served']} is served, less than 1.2 x observed")
+            self._wrong(one, f"{told['served']} is served, less than {HEADROOM} x observed")
         self.checked += 1
         return True
 
