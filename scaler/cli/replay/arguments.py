@@ -52,26 +52,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=typed(QUANTILE),
         default=defaults["quantile"],
         metavar="Q|auto",
-        help="of the coming peak, that foresail serves; auto: chosen with each fit, as the server does (default: auto)",
+        help="of the peak to be served; auto: by --premium (default: auto)",
     )
     add(
         "--premium",
         type=typed(number(minimum=0.01, maximum=10.0)),
         default=defaults["premium"],
         metavar="P",
-        help="what a chosen quantile may add to the load on average (default: %(default)g)",
+        help="what a chosen quantile may add on average (default: %(default)g)",
     )
     add(
         "--headroom",
         type=typed(number(minimum=1.0, maximum=10.0)),
         metavar="F",
-        help=f"factor on the observed load (default: {defaults['headroom']:g} for foresail, 1 for others)",
+        help=f"factor on the observed load (default: {defaults['headroom']:g} for foresail, else 1)",
     )
     add(
         "--lead-time",
         type=typed(_STARTUP),
         metavar="TIME",
-        help="what the policy takes for the pods' start-up time (default: the longest --pod-startup)",
+        help="the policy's (default: the longest --pod-startup)",
     )
     add(
         "--forecaster",
@@ -98,7 +98,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--events",
         type=Path,
         metavar="FILE",
-        help="what foresail is told of ahead of time: a text as of a trigger's events, one a line",
+        help="announced events, one a line, as in a trigger's metadata",
     )
     add(
         "--timing-margin",
@@ -114,13 +114,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--pod-startup",
         type=listed(_STARTUP),
         metavar="TIME[,TIME]",
-        help="from a pod's creation to its first work; several are taken in turn, as observed (default: 3m)",
+        help="until a pod works; several are taken in turn (default: 3m)",
     )
     add(
         "--scale-target",
         metavar="NAMESPACE/NAME",
-        help="measure it instead, and the lead time, of the pods of this workload: asks the --source for what "
-        "kube-state-metrics has told it",
+        help="measure that, and the lead time, by kube-state-metrics at --source",
     )
     add(
         "--min-replicas",
@@ -140,8 +139,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--behavior",
         default="none",
         metavar="none|default|recommended|FILE",
-        help="the HPA's behavior: none, as KEDA creates HPAs by default; the defaults of one that is given; what is "
-        "recommended beside Foresail; or that of a file (JSON: a behavior, an HPA or a ScaledObject)",
+        help="the HPA's: none, as KEDA creates HPAs; that of an HPA with one; what is recommended "
+        "beside Foresail; or of a file (JSON: a behavior, an HPA or a ScaledObject)",
     )
     add("--activation", type=typed(number(minimum=0.0)), default=0.0, metavar="X", help="awake above this (default: 0)")
     add(
