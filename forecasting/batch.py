@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from forecasting.errors import InsufficientHistory
+from forecasting.errors import InsufficientHistory, InvalidSeries
 from forecasting.forecast import Forecast, checked_levels
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from forecasting.series import FloatArray, TimeSeries
     from forecasting.windows import IntArray
 
-__all__ = ["ForecastBatch", "PredictsMany", "predict_many"]
+__all__ = ["ForecastBatch", "PredictsMany", "predict_last", "predict_many", "require_step"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,3 +101,36 @@ def predict_many(
         values[row], peak[row] = forecast.values, forecast.peak
     times = series.start + series.step * np.asarray(origins, dtype=np.int64)
     return ForecastBatch(times, series.step, levels, values, peak)
+
+
+def predict_last(
+    fitted: PredictsMany, context: TimeSeries, *, horizon: int, levels: Sequence[float], purpose: str
+) -> Forecast:
+    """`predict` of a forecaster whose one way is `predict_many`: from the context's last sample.
+
+    Args:
+        fitted: The forecaster.
+        context: The recent series, no more of it than the forecaster looks at.
+        horizon: Steps ahead.
+        levels: Quantile levels.
+        purpose: What there is too little history for, if there is: "a forecast".
+
+    Raises:
+        InsufficientHistory: The context does not hold what a forecast needs.
+    """
+    batch = fitted.predict_many(context, np.array([len(context) - 1]), horizon=horizon, levels=levels)
+    if not batch.known[0]:
+        raise InsufficientHistory(purpose, have=0, need=1)
+    return batch.forecast(0)
+
+
+def require_step(context: TimeSeries, step: int) -> None:
+    """A model knows one step.
+
+    Raises:
+        InvalidSeries: The context has another one.
+    """
+    if context.step != step:
+        raise InvalidSeries(
+            f"the context's step is {context.step} s, but the forecaster was fitted on a step of {step} s"
+        )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from forecasting.batch import ForecastBatch
+from forecasting.batch import ForecastBatch, predict_last
 from forecasting.calibration import Bands, future
 from forecasting.errors import InsufficientHistory, InvalidSeries
 from forecasting.forecast import checked_levels, rearranged
@@ -69,10 +69,7 @@ class PathForecaster(ABC):
     def predict(self, context: TimeSeries, *, horizon: int, levels: Sequence[float]) -> Forecast:
         """See `forecasting.forecaster.FittedForecaster.predict`."""
         seen = context.last(self.context_length)
-        batch = self.predict_many(seen, np.array([len(seen) - 1]), horizon=horizon, levels=levels)
-        if not batch.known[0]:
-            raise InsufficientHistory("a forecast", have=0, need=1)
-        return batch.forecast(0)
+        return predict_last(self, seen, horizon=horizon, levels=levels, purpose="a forecast")
 
     def predict_many(
         self, series: TimeSeries, origins: IntArray, *, horizon: int, levels: Sequence[float]

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from forecasting.batch import ForecastBatch, predict_many
+from forecasting.batch import ForecastBatch, predict_last, predict_many, require_step
 from forecasting.boosting import anchors, held_out_from, long_enough
 from forecasting.calibration import future, running_maximum
-from forecasting.errors import FitFailed, InsufficientHistory, InvalidSeries
+from forecasting.errors import FitFailed, InsufficientHistory
 from forecasting.evaluation import pinball_loss
 from forecasting.features.scalefree import FLOOR, Scale
 from forecasting.fleet import PRETRAINED
@@ -97,19 +97,13 @@ class FittedAuto:
     def predict(self, context: TimeSeries, *, horizon: int, levels: Sequence[float]) -> Forecast:
         """See `forecasting.forecaster.FittedForecaster.predict`."""
         seen = context.last(self.context_length)
-        batch = self.predict_many(seen, np.array([len(seen) - 1]), horizon=horizon, levels=levels)
-        if not batch.known[0]:
-            raise InsufficientHistory("a forecast from the last 15 minutes", have=0, need=1)
-        return batch.forecast(0)
+        return predict_last(self, seen, horizon=horizon, levels=levels, purpose="a forecast from the last 15 minutes")
 
     def predict_many(
         self, series: TimeSeries, origins: IntArray, *, horizon: int, levels: Sequence[float]
     ) -> ForecastBatch:
         """Forecasts from each of these positions; a member that has nothing to say is left out of its mean."""
-        if series.step != self.step:
-            raise InvalidSeries(
-                f"the context's step is {series.step} s, but the forecaster was fitted on a step of {self.step} s"
-            )
+        require_step(series, self.step)
         batches = [
             predict_many(_loaded(member), series, origins, horizon=horizon, levels=levels) for member in self.members
         ]

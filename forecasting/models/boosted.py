@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from forecasting.batch import ForecastBatch
+from forecasting.batch import ForecastBatch, predict_last, require_step
 from forecasting.boosting import (
     KINDS,
     LEVELS,
@@ -102,20 +102,14 @@ class FittedBoosted:
     def predict(self, context: TimeSeries, *, horizon: int, levels: Sequence[float]) -> Forecast:
         """See `forecasting.forecaster.FittedForecaster.predict`."""
         seen = context.last(self.context_length)
-        batch = self.predict_many(seen, np.array([len(seen) - 1]), horizon=horizon, levels=levels)
-        if not batch.known[0]:
-            raise InsufficientHistory("a forecast from the last 15 minutes", have=0, need=1)
-        return batch.forecast(0)
+        return predict_last(self, seen, horizon=horizon, levels=levels, purpose="a forecast from the last 15 minutes")
 
     def predict_many(
         self, series: TimeSeries, origins: IntArray, *, horizon: int, levels: Sequence[float]
     ) -> ForecastBatch:
         """Forecasts from each of these positions of the series; see `forecasting.batch.PredictsMany`."""
         levels = checked_levels(levels)
-        if series.step != self.step:
-            raise InvalidSeries(
-                f"the context's step is {series.step} s, but the forecaster was fitted on a step of {self.step} s"
-            )
+        require_step(series, self.step)
         if horizon < 1:
             raise InvalidSeries(f"horizon must be 1 step or more, not {horizon}")
         origins = np.asarray(origins, dtype=np.int64)

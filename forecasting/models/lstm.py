@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from forecasting.batch import ForecastBatch
+from forecasting.batch import ForecastBatch, predict_last, require_step
 from forecasting.boosting import KINDS, anchors
 from forecasting.calibration import GRID, conformal_quantiles, future, level_weights, running_maximum
 from forecasting.errors import InsufficientHistory, InvalidSeries
@@ -77,20 +77,14 @@ class FittedLstm:
     def predict(self, context: TimeSeries, *, horizon: int, levels: Sequence[float]) -> Forecast:
         """See `forecasting.forecaster.FittedForecaster.predict`."""
         seen = context.last(self.context_length)
-        batch = self.predict_many(seen, np.array([len(seen) - 1]), horizon=horizon, levels=levels)
-        if not batch.known[0]:
-            raise InsufficientHistory("a forecast from the last 15 minutes", have=0, need=1)
-        return batch.forecast(0)
+        return predict_last(self, seen, horizon=horizon, levels=levels, purpose="a forecast from the last 15 minutes")
 
     def predict_many(
         self, series: TimeSeries, origins: IntArray, *, horizon: int, levels: Sequence[float]
     ) -> ForecastBatch:
         """Forecasts from each of these positions of the series; see `forecasting.batch.PredictsMany`."""
         levels = checked_levels(levels)
-        if series.step != self.step:
-            raise InvalidSeries(
-                f"the context's step is {series.step} s, but the forecaster was fitted on a step of {self.step} s"
-            )
+        require_step(series, self.step)
         if horizon < 1:
             raise InvalidSeries(f"horizon must be 1 step or more, not {horizon}")
         origins = np.asarray(origins, dtype=np.int64)
@@ -124,10 +118,7 @@ def predict_all(
     if len({(one.step, one.weights, one.horizons) for one in fitted}) > 1:
         raise InvalidSeries("forecasters of one batch must be fitted on one step, with one network, for one horizon")
     for one, context in zip(fitted, contexts, strict=True):
-        if context.step != one.step:
-            raise InvalidSeries(
-                f"the context's step is {context.step} s, but the forecaster was fitted on a step of {one.step} s"
-            )
+        require_step(context, one.step)
     parts = []
     for first in range(0, len(fitted), _SERIES):
         some, seen = fitted[first : first + _SERIES], contexts[first : first + _SERIES]
