@@ -240,7 +240,8 @@ class _Contest:
             return np.ones((2, len(self.horizons)))
         mine = self._losses(fitted)
         known = (self._reference > 0) & np.isfinite(mine)
-        relative = np.where(known, mine / np.where(known, self._reference, 1.0), 1.0)
+        with np.errstate(over="ignore"):  # against next to no loss any is too much; what is cut is past the clip below
+            relative = np.minimum(np.where(known, mine / np.where(known, self._reference, 1.0), 1.0), _LARGEST)
         return np.asarray(np.clip(relative.mean(axis=1), 1e-6, 1e6))
 
     def _losses(self, fitted: FittedForecaster) -> FloatArray:
