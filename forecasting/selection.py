@@ -34,7 +34,7 @@ from forecasting.models.boosted import Boosted
 from forecasting.models.lstm import Lstm
 from forecasting.models.naive import Naive
 from forecasting.models.seasonal_profile import SeasonalProfile
-from forecasting.prepare.calendar import checked_zone
+from forecasting.prepare.calendar import checked_region, checked_zone
 from forecasting.serialise import dumps, loads, stored_as
 from forecasting.series import FloatArray, TimeSeries
 
@@ -129,16 +129,19 @@ class Auto:
         fleet: The fleet model that `boosted` builds on; see `forecasting.models.boosted.Boosted`.
         network: The weights of `lstm`; see `forecasting.models.lstm.Lstm`.
         timezone: Whose clocks daily and weekly rhythms follow, e.g. Europe/Berlin.
+        holidays: Whose public holidays are like Sundays: a country or a part of it, e.g. DE or DE-BY; empty: nobody's.
     """
 
     fleet: str = PRETRAINED
     network: str = PRETRAINED
     timezone: str = "UTC"
+    holidays: str = ""
 
     name: ClassVar[str] = "auto"
 
     def __post_init__(self) -> None:
         checked_zone(self.timezone)
+        checked_region(self.holidays)
 
     def min_history(self, step: int) -> int:
         """That of the last value: the ladder's first rung."""
@@ -154,11 +157,11 @@ class Auto:
         cut = held_out_from(series)
         contest = _Contest(series, cut, horizon)
         # `boosted` keeps the same part from its trees itself, so one fit serves the competition and the use
-        fitted = _attempt(Boosted(fleet=self.fleet), series, horizon)
+        fitted = _attempt(self._boosted(), series, horizon)
         losses: dict[str, FloatArray] = {}
         if fitted is not None:
             losses["boosted"] = contest.loss(fitted)
-        profile = SeasonalProfile(timezone=self.timezone)
+        profile = self._profile()
         candidate = _attempt(profile, series.first(cut), horizon)
         if candidate is not None:
             losses[profile.name] = contest.loss(candidate)
@@ -178,12 +181,18 @@ class Auto:
             unpredictable=not _any_won(losses),
         )
 
+    def _boosted(self) -> Boosted:
+        return Boosted(fleet=self.fleet, timezone=self.timezone, holidays=self.holidays)
+
+    def _profile(self) -> SeasonalProfile:
+        return SeasonalProfile(timezone=self.timezone, holidays=self.holidays)
+
     def _young(self, series: TimeSeries, horizon: int) -> FittedAuto:
         """What can be fitted, weighed as served other series best."""
         methods = (
-            Boosted(fleet=self.fleet),
+            self._boosted(),
             Lstm(weights=self.network),
-            SeasonalProfile(timezone=self.timezone),
+            self._profile(),
             Naive(),
         )
         found = {method.name: _attempt(method, series, horizon) for method in methods}

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from forecasting.features.rolling import Float32Array, Track, filled_forward, ratio, rolling_maximum, shifted
+from forecasting.prepare.calendar import Holidays, local_times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,9 +109,15 @@ class Past:
     Args:
         series: The past; positions are indices into its values.
         scale: Unit and period.
+        zone: Whose clocks the load follows.
+        holidays: Days whose weekday is that of rest.
     """
 
-    def __init__(self, series: TimeSeries, scale: Scale) -> None:
+    def __init__(
+        self, series: TimeSeries, scale: Scale, *, zone: str = "UTC", holidays: Holidays | None = None
+    ) -> None:
+        self._zone = zone
+        self._holidays = holidays or Holidays()
         self._step = series.step
         self._start = series.start
         self._period = scale.period
@@ -185,9 +192,9 @@ class Past:
         others += list(np.sqrt(np.maximum(variance, 0.0)).astype(np.float32))
         total, _, count = self._moves.nested_sums(ends, [self._steps(w) for w in _MOVES])
         others += list(ratio(total, count)[:, 0].astype(np.float32))
-        seconds = self._start + self._step * origins
-        minute = (seconds % 86400) // 60
-        clock = (minute, (seconds // 86400 + 4) % 7, minute % 60, minute % 15)
+        local = local_times(self._start + self._step * origins, self._zone)
+        minute = (local % 86400) // 60
+        clock = (minute, (self._holidays.moved(local) // 86400 + 4) % 7, minute % 60, minute % 15)
         return out, others + [part.astype(np.float32) for part in clock]
 
     def _seasonal(self, origins: IntArray, asks: Sequence[tuple[int, Kind]]) -> tuple[list[Float32Array], Float32Array]:

@@ -11,7 +11,7 @@ machine.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -34,6 +34,7 @@ from forecasting.evaluation import pinball_loss
 from forecasting.features.scalefree import FLOOR, Kind, Past, Scale
 from forecasting.fleet import FLEETS, PRETRAINED, known_fleet
 from forecasting.forecast import checked_levels, rearranged
+from forecasting.prepare.calendar import Holidays, checked_region, checked_zone
 from forecasting.prepare.seasons import find_seasons
 from forecasting.quantiles import at_depth, depth, depths_of
 from forecasting.serialise import stored_as
@@ -80,6 +81,8 @@ class FittedBoosted:
         sizes: What `own` predicts is in units of, by horizon; shape (KINDS, anchors).
         depths: Calibrated depths; shape (KINDS, GRID, anchors).
         ceiling: Highest load seen in training, in units.
+        zone: Whose clocks the load follows.
+        holidays: Days whose weekday is that of rest.
     """
 
     step: int
@@ -93,6 +96,8 @@ class FittedBoosted:
     sizes: FloatArray
     depths: FloatArray
     ceiling: float
+    zone: str = "UTC"
+    holidays: Holidays = field(default_factory=Holidays)
 
     @property
     def context_length(self) -> int:
@@ -128,7 +133,7 @@ class FittedBoosted:
     ) -> tuple[FloatArray, FloatArray]:
         """Quantiles of values and peaks; each (N, levels, horizon), NaN where nothing is known."""
         asked = [h for h in self.horizons if h < horizon] + [horizon]
-        past = Past(seen, Scale(self.unit, self.period))
+        past = Past(seen, Scale(self.unit, self.period), zone=self.zone, holidays=self.holidays)
         known = np.flatnonzero(~np.isnan(past.level[origins]))
         out = np.full((2, len(origins), len(levels), horizon), np.nan)
         if not known.size:
@@ -226,11 +231,19 @@ class Boosted:
 
     Attributes:
         fleet: The fleet model built on: `pretrained`, or the digest of one known to the process.
+        timezone: Whose clocks daily and weekly rhythms follow, e.g. Europe/Berlin.
+        holidays: Whose public holidays are like Sundays: a country or a part of it, e.g. DE or DE-BY; empty: nobody's.
     """
 
     fleet: str = PRETRAINED
+    timezone: str = "UTC"
+    holidays: str = ""
 
     name: ClassVar[str] = "boosted"
+
+    def __post_init__(self) -> None:
+        checked_zone(self.timezone)
+        checked_region(self.holidays)
 
     def min_history(self, step: int) -> int:
         """A quarter of a day, 40 samples at least."""
@@ -244,7 +257,8 @@ class Boosted:
             raise InsufficientHistory(self.name, have=series.known, need=need)
         scale = Scale.of(series.values)
         scale = Scale(scale.unit, _period(series))
-        past = Past(series, scale)
+        holidays = Holidays.around(self.holidays, series, zone=self.timezone)
+        past = Past(series, scale, zone=self.timezone, holidays=holidays)
         horizons = anchors(series.step, max(1, horizon))
         n, day = len(series), 86400 / series.step
         local, cut = long_enough(series), held_out_from(series)
@@ -274,6 +288,8 @@ class Boosted:
             sizes=sizes,
             depths=np.stack(depths),
             ceiling=_ceiling(series.values, scale.unit),
+            zone=self.timezone,
+            holidays=holidays,
         )
 
 

@@ -13,7 +13,7 @@ of a second to fit 10,080 points.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from forecasting.errors import FitFailed, InvalidParameter
 from forecasting.paths import PathForecaster, fit_calibrated, require
-from forecasting.prepare.calendar import checked_zone, local_steps
+from forecasting.prepare.calendar import Holidays, checked_region, checked_zone, local_times
 from forecasting.prepare.gaps import carried
 from forecasting.prepare.outliers import masked
 from forecasting.prepare.profile import Profile, fit_profiles, profile_at
@@ -51,6 +51,7 @@ _LAG_SMOOTHING_SHARE = 1 / 12
 _ORIGINS = 2000
 _HORIZONS = 20
 _RIDGE = 1e-3
+_WEEK = 604800
 _Coefficients: TypeAlias = NDArray[np.float64]
 
 
@@ -64,6 +65,7 @@ class _Design:
         lag: The season whose last cycle is looked at, in steps; 0 for none.
         spans: Steps that deviations are averaged over.
         smoothing: Steps that the last cycle is averaged over, to each side.
+        holidays: On which weekly profiles rest.
     """
 
     zone: str
@@ -71,10 +73,17 @@ class _Design:
     lag: int
     spans: tuple[int, ...]
     smoothing: int
+    holidays: Holidays = field(default_factory=Holidays)
 
     @property
     def context_length(self) -> int:
         return max(self.spans[-1], self.lag + self.smoothing + 1)
+
+    def usual(self, times: IntArray, step: int) -> FloatArray:
+        """What the profiles say at these times, epoch seconds; of their shape."""
+        local = local_times(times, self.zone)
+        resting = self.holidays.moved(local) // step if self.holidays.days else None
+        return profile_at(self.profiles, local // step, resting)
 
 
 @stored_as("seasonal-profile/1")
@@ -114,16 +123,19 @@ class SeasonalProfile:
     Attributes:
         season_length: Steps in the season; None: found, several at once.
         timezone: Whose clocks daily and weekly rhythms follow, e.g. Europe/Berlin.
+        holidays: Whose public holidays are like Sundays: a country or a part of it, e.g. DE or DE-BY; empty: nobody's.
     """
 
     name: ClassVar[str] = "seasonal-profile"
     season_length: int | None = None
     timezone: str = "UTC"
+    holidays: str = ""
 
     def __post_init__(self) -> None:
         if self.season_length is not None and self.season_length < 1:
             raise InvalidParameter(f"parameter 'season_length' must be 1 step or more, not {self.season_length}")
         checked_zone(self.timezone)
+        checked_region(self.holidays)
 
     def min_history(self, step: int) -> int:
         """Known samples needed: for the regressions; seasons count as they come."""
@@ -135,15 +147,22 @@ class SeasonalProfile:
         del levels  # calibrated on a grid that serves all
         require(self.name, series, self.min_history(series.step))
         seasons = (self.season_length,) if self.season_length else tuple(s.length for s in find_seasons(series))
+        known = Holidays.around(self.holidays, series, zone=self.timezone)
         return fit_calibrated(
-            lambda scaled: _estimate(scaled, seasons, horizon, self.timezone), series, horizon=horizon
+            lambda scaled: _estimate(scaled, seasons, horizon, self.timezone, known), series, horizon=horizon
         )
 
 
-def _estimate(series: TimeSeries, seasons: tuple[int, ...], horizon: int, zone: str) -> FittedSeasonalProfile:
+def _estimate(
+    series: TimeSeries, seasons: tuple[int, ...], horizon: int, zone: str, holidays: Holidays
+) -> FittedSeasonalProfile:
     clean = masked(series, seasons)
     root = np.sqrt(np.maximum(clean.values, 0.0))
-    profiles, others = fit_profiles(root, local_steps(series.times(), series.step, zone), seasons)
+    local = local_times(series.times(), zone)
+    resting = holidays.moved(local) // series.step if holidays.days else None
+    profiles, others = fit_profiles(
+        root, local // series.step, seasons, resting=resting, week=0 if _WEEK % series.step else _WEEK // series.step
+    )
     lag = next((p.length for p in profiles if p.length <= _MAX_LAG), 0)
     coarse = max(series.step, _SPANS[-1] / _LONGEST_SPAN)
     design = _Design(
@@ -152,6 +171,7 @@ def _estimate(series: TimeSeries, seasons: tuple[int, ...], horizon: int, zone: 
         lag=lag,
         spans=tuple(max(1, int(span // coarse)) for span in _SPANS),
         smoothing=max(1, min(_LAG_SMOOTHING // series.step, int(lag * _LAG_SMOOTHING_SHARE))),
+        holidays=holidays,
     )
     horizons = np.unique(np.geomspace(1, horizon, min(horizon, _HORIZONS)).round().astype(np.int64))
     at = np.arange(min(design.context_length, len(series) // 3), len(series) - 1)
@@ -162,7 +182,7 @@ def _estimate(series: TimeSeries, seasons: tuple[int, ...], horizon: int, zone: 
     padded = np.concatenate([root, np.full(horizon, np.nan)])
     windows = Windows.at(clean, at, design.context_length)
     later = series.end + series.step * np.arange(1, horizon + 1)
-    usual = np.concatenate([others, profile_at(profiles, local_steps(later, series.step, zone))])
+    usual = np.concatenate([others, design.usual(later, series.step)])
     regressors = _regressors(design, windows, horizons, usual=usual, at=at)
     coefficients = np.zeros((len(regressors), len(horizons)))
     for column, ahead in enumerate(horizons):
@@ -201,7 +221,7 @@ def _regressors(
     out: list[FloatArray] = [np.ones_like(now)]
     if usual is None or at is None:
         then = windows.ends[:, None] + windows.step * np.concatenate([np.arange(1 - longest, 1), horizons])
-        course = profile_at(design.profiles, local_steps(then, windows.step, design.zone))
+        course = design.usual(then, windows.step)
         past, ahead = course[:, :longest], course[:, longest:]
     else:
         past = usual[np.maximum(at[:, None] + np.arange(1 - longest, 1), 0)]

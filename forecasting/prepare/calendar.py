@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -13,14 +15,24 @@ from forecasting.errors import InvalidParameter
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from forecasting.series import FloatArray
+    from forecasting.series import FloatArray, TimeSeries
     from forecasting.windows import IntArray
 
-__all__ = ["calendar_features", "checked_zone", "holiday_flags", "local_steps", "local_times", "utc_offsets"]
+__all__ = [
+    "Holidays",
+    "calendar_features",
+    "checked_region",
+    "checked_zone",
+    "local_steps",
+    "local_times",
+    "utc_offsets",
+]
 
 # Clocks are put forward and back at full quarters of an hour UTC.
 _QUARTER = 900
 _DAY = 86400
+_AHEAD = 60 * _DAY
+_EPOCH = date(1970, 1, 1)
 # 1 January 1970 was a Thursday: 3 with Monday as 0.
 _EPOCH_WEEKDAY = 3
 
@@ -66,34 +78,73 @@ def local_steps(times: IntArray, step: int, zone: str) -> IntArray:
     return local_times(times, zone) // step
 
 
-def holiday_flags(
-    times: IntArray, country: str, *, subdivision: str | None = None, zone: str = "UTC"
-) -> NDArray[np.bool_]:
-    """Which of these times lie on a public holiday, by the `holidays` library's calendars.
-
-    Args:
-        times: Epoch seconds, any shape.
-        country: ISO 3166-1 alpha-2 code, e.g. DE.
-        subdivision: ISO 3166-2 code of a part of it, e.g. BY.
-        zone: Whose midnight begins the day.
+def checked_region(name: str) -> str:
+    """The name of a region whose public holidays are known; empty for none.
 
     Raises:
-        InvalidParameter: No calendar is known for that country or part.
+        InvalidParameter: The `holidays` library has no calendar of that name.
     """
+    if name:
+        _public_holidays(name, ())
+    return name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holidays:
+    """Public holidays of some years, known in advance: work rests as on the last day of the weekend.
+
+    Attributes:
+        days: Which days, counted from 1970-01-01, on local clocks; increasing.
+        weekday: The day of rest, 0 for Monday to 6: Sunday, in most countries.
+    """
+
+    days: tuple[int, ...] = ()
+    weekday: int = 6
+
+    @classmethod
+    def around(cls, region: str, series: TimeSeries, *, zone: str) -> Holidays:
+        """Those of a region, from a series' beginning to two months after its end.
+
+        Args:
+            region: A country by ISO 3166-1, e.g. DE, or a part of it by ISO 3166-2, e.g. DE-BY; empty: none.
+            series: The past that is learned from; what is learned serves for days, not for months.
+            zone: Whose midnight begins a day.
+
+        Raises:
+            InvalidParameter: The `holidays` library has no calendar of that region.
+        """
+        if not region:
+            return cls()
+        first, last = (local_times(np.array([series.start, series.end + _AHEAD]), zone) // _DAY).tolist()
+        years = range((_EPOCH + timedelta(days=first)).year, (_EPOCH + timedelta(days=last)).year + 1)
+        days, weekday = _public_holidays(region, tuple(years))
+        return cls(days=tuple(day for day in days if first <= day <= last), weekday=weekday)
+
+    def among(self, local: IntArray) -> NDArray[np.bool_]:
+        """Which of these local times, in seconds, lie on a holiday; of their shape."""
+        return np.isin(local // _DAY, np.array(self.days, dtype=np.int64))
+
+    def moved(self, local: IntArray) -> IntArray:
+        """Local times with those on holidays moved, by whole days, to the same week's day of rest."""
+        if not self.days:
+            return local
+        ahead = self.weekday - (local // _DAY + _EPOCH_WEEKDAY) % 7
+        return np.asarray(local + np.where(self.among(local), ahead * _DAY, 0))
+
+
+@lru_cache(maxsize=64)
+def _public_holidays(region: str, years: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+    """Days from 1970-01-01, increasing, and the weekday that ends the weekend."""
     import holidays  # noqa: PLC0415  # a hundred calendars: only where they are asked for
 
-    days, index = np.unique(local_times(times, zone) // _DAY, return_inverse=True)
-    dates = [date(1970, 1, 1) + timedelta(days=int(day)) for day in days]
-    years = sorted({day.year for day in dates})
+    country, _, part = region.partition("-")
     try:
-        known = holidays.country_holidays(country, subdiv=subdivision, years=years)
+        known = holidays.country_holidays(country, subdiv=part or None, years=years)
     except NotImplementedError as error:
-        where = country if subdivision is None else f"{country}-{subdivision}"
         raise InvalidParameter(
-            f"no calendar of holidays is known for {where!r}; a country is given like 'DE', a part of it like 'BY'"
+            f"no calendar of holidays is known for {region!r}; a country is given like 'DE', a part of it like 'DE-BY'"
         ) from error
-    flags = np.array([day in known for day in dates], dtype=bool)
-    return np.asarray(flags[index].reshape(times.shape))
+    return tuple(sorted((day - _EPOCH).days for day in known)), max(known.weekend, default=6)
 
 
 def calendar_features(times: IntArray, zone: str = "UTC") -> dict[str, FloatArray]:

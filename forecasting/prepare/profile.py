@@ -8,7 +8,7 @@ cycles: its own profile is closer to a cycle than any will be in the future.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -39,11 +39,13 @@ class Profile:
         length: Steps in a cycle; phase 0 is where times are multiples of length * step.
         width: Steps in a bin; divides the length.
         bins: Means, shape (length // width,).
+        weekly: Holidays in it are like the day of rest.
     """
 
     length: int
     width: int
     bins: _Bins
+    weekly: bool = False
 
     def at(self, steps: IntArray) -> FloatArray:
         """What is usual at these times, given in steps since the epoch; linear between bins' centres."""
@@ -57,15 +59,22 @@ class Profile:
         return np.asarray(bins[low % n] * (1 - share) + bins[(low + 1) % n] * share)
 
 
-def profile_at(profiles: Sequence[Profile], steps: IntArray) -> FloatArray:
-    """The sum of several profiles at these times, in steps since the epoch."""
+def profile_at(profiles: Sequence[Profile], steps: IntArray, resting: IntArray | None = None) -> FloatArray:
+    """The sum of several profiles at these times, in steps since the epoch; arguments as of `fit_profiles`."""
     total = np.zeros(steps.shape)
     for profile in profiles:
-        total += profile.at(steps)
+        total += profile.at(resting if profile.weekly and resting is not None else steps)
     return total
 
 
-def fit_profiles(values: FloatArray, steps: IntArray, seasons: Sequence[int]) -> tuple[tuple[Profile, ...], FloatArray]:
+def fit_profiles(
+    values: FloatArray,
+    steps: IntArray,
+    seasons: Sequence[int],
+    *,
+    resting: IntArray | None = None,
+    week: int = 0,
+) -> tuple[tuple[Profile, ...], FloatArray]:
     """Profiles of seasons, each of what the shorter ones leave over.
 
     Args:
@@ -73,6 +82,9 @@ def fit_profiles(values: FloatArray, steps: IntArray, seasons: Sequence[int]) ->
         steps: Times of the samples in steps since the epoch, or since then on a local clock, which skips and
             repeats an hour once a year; shape (n,).
         seasons: Season lengths in steps; those with fewer than two cycles are passed over.
+        resting: `steps` with holidays moved to the day of rest, as `forecasting.prepare.calendar.Holidays` does; None:
+            there are none. What happens on a holiday teaches no profile of the week, and is told by its day of rest.
+        week: Steps in a week; 0: no season is one.
 
     Returns:
         The profiles; and for each sample what the other cycles' profiles say, shape (n,).
@@ -84,15 +96,22 @@ def fit_profiles(values: FloatArray, steps: IntArray, seasons: Sequence[int]) ->
         if n < 2 * length:
             continue
         rest = values - others
-        place = steps - steps.min() // length * length
-        padded = np.full((int(place.max()) // length + 1) * length, np.nan)
-        padded[place] = rest
+        weekly = week > 0 and length % week == 0 and resting is not None
+        place, told = _places(steps, resting if weekly and resting is not None else steps, length)
+        padded = np.full((int(max(place.max(), told.max())) // length + 1) * length, np.nan)
+        padded[place] = np.where(place == told, rest, np.nan)
         table = padded.reshape(-1, length)
         fits = [_fit(table, width) for width in _widths(length)]
         profile, left_out, _ = min(fits, key=lambda fit: fit[2])
-        profiles.append(profile)
-        others = others + left_out.ravel()[place]
+        profiles.append(replace(profile, weekly=weekly))
+        others = others + left_out.ravel()[told]
     return tuple(profiles), others
+
+
+def _places(steps: IntArray, told: IntArray, length: int) -> tuple[IntArray, IntArray]:
+    """Both counted from the first cycle's begin."""
+    begin = min(steps.min(), told.min()) // length * length
+    return steps - begin, told - begin
 
 
 def _widths(length: int) -> list[int]:

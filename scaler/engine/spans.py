@@ -74,7 +74,7 @@ def request_for(
     key, past = model.key, series.history.last().until(last)
     past = past.last((last - first) // series.step + 1)
     return FitRequest(
-        ladder=[_following(rung, key.time_zone) for rung in ladder],
+        ladder=[_following(rung, key) for rung in ladder],
         start=past.start,
         step=past.step,
         values=without_events(past, series.agendas(key)).values.astype("<f8").tobytes(),
@@ -89,17 +89,19 @@ def request_for(
     )
 
 
-def _following(rung: Rung, time_zone: str) -> Rung:
-    """The rung; a method that follows clocks is told whose, unless that is said already."""
-    if time_zone == "UTC" or "timezone" in rung.parameters or rung.forecaster not in _followers():
-        return rung
-    return Rung(rung.forecaster, {**rung.parameters, "timezone": time_zone})
+def _following(rung: Rung, key: ModelKey) -> Rung:
+    """The rung; a method that follows clocks and holidays is told whose, unless that is said already."""
+    told = {
+        name: value
+        for name, value, usual in (("timezone", key.time_zone, "UTC"), ("holidays", key.holidays, ""))
+        if value != usual and name not in rung.parameters and name in _taken(rung.forecaster)
+    }
+    return Rung(rung.forecaster, {**rung.parameters, **told}) if told else rung
 
 
 @cache
-def _followers() -> frozenset[str]:
-    """Methods that take a time zone."""
+def _taken(forecaster: str) -> frozenset[str]:
+    """The names of a method's parameters; none of one that is not known, which fails where it is fitted."""
     registry = default_registry()
-    return frozenset(
-        name for name in registry.names() if any(one.name == "timezone" for one in registry.parameters(name))
-    )
+    known = registry.parameters(forecaster) if forecaster in registry.names() else ()
+    return frozenset(one.name for one in known)

@@ -49,7 +49,8 @@ class ModelKey:
         window: Steps of history that it is fitted to.
         horizon: Steps that it forecasts,
         steps: and those of a decision's window, whose peak counts.
-        time_zone: Whose clocks the load follows.
+        time_zone: Whose clocks the load follows,
+        holidays: and whose holidays.
         events: What is announced, and so not to be learned.
         aim: What the quantile is chosen for; None: it is given.
     """
@@ -60,6 +61,7 @@ class ModelKey:
     horizon: int = 1
     steps: int = 1
     time_zone: str = "UTC"
+    holidays: str = ""
     events: tuple[Event, ...] = ()
     aim: Aim | None = None
 
@@ -68,6 +70,8 @@ class ModelKey:
         """What the store calls the model."""
         name = self.forecaster + "".join(f";{key}={value}" for key, value in self.parameters)
         name += f";window={self.window};horizon={self.horizon};steps={self.steps};zone={self.time_zone}"
+        if self.holidays:
+            name += f";holidays={self.holidays}"
         for what, value in (("events", self.events), ("aim", self.aim)):
             if value:
                 name += f";{what}={hashlib.blake2b(msgspec.msgpack.encode(value), digest_size=8).hexdigest()}"
@@ -142,6 +146,7 @@ class TriggerState:
             horizon=horizon(window=policy.window, step=config.step, forecast_max_age=settings.forecast_max_age),
             steps=horizon(window=policy.window, step=config.step, forecast_max_age=0.0),
             time_zone=config.time_zone,
+            holidays=config.holidays,
             events=self.agenda.events,
             aim=None if allowed is None else Aim(allowed, msgspec.structs.replace(policy, observe_only=False)),
         )

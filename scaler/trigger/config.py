@@ -28,6 +28,7 @@ from scaler.errors import InvalidTrigger
 from scaler.events import EVENTS, Event
 from scaler.kinds import BOOLEAN, DAY, HOUR, MINUTE, choice, duration, number, quoted, text
 from scaler.parameters import family, nearest, parameter
+from scaler.regions import REGION
 from scaler.sources.base import SourceSpec
 from scaler.time_zones import TIME_ZONE
 from scaler.trigger.key import digest_of
@@ -248,6 +249,15 @@ class TriggerConfig:
         default="UTC",
         group=_FORECAST,
         doc="Where the users live: whose mornings, weekends and clock changes the load follows.",
+    )
+    holidays: str = parameter(
+        "holidays",
+        REGION,
+        default="",
+        group=_FORECAST,
+        doc="Whose public holidays the load keeps, by ISO 3166. It is forecast for them as for the last day of the "
+        "weekend, and no weekday is learned from them: where `forecaster` follows weeks, as `auto`, `seasonal-profile` "
+        "and `boosted` do. [events.md](../events.md#holidays) tells more.",
     )
 
     lead_time: float | None = parameter(

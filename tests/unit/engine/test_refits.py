@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from forecasting.errors import InsufficientHistory
+from forecasting.prepare.calendar import Holidays
+from forecasting.series import TimeSeries
 from scaler.decision.lead_time import LeadTime
 from scaler.engine.messages import FitDone
 
@@ -128,6 +132,28 @@ class TestTimeZone:
         }
         assert zones == {here: "Europe/Berlin", there: "UTC", stated: "Asia/Tokyo", other: "none"}
         assert all(bench.snapshot(trigger).note == "" for trigger in zones)
+
+    async def test_the_triggers_holidays_are_those_of_its_model(self, make_workbench: Callable[..., Any]) -> None:
+        bench = make_workbench()
+        given = {"forecaster": "seasonal-profile", "queryStep": "5m", "historyTimeWindow": "3d", "holidays": "JP"}
+        here = bench.register("here", **given)
+        stated = bench.register("stated", **{**given, "forecaster.holidays": "FR"})
+        other = bench.register("other", **{**given, "forecaster": "seasonal-naive"})
+        await settled(bench)
+        (series,) = bench.engine.series
+        known = {
+            trigger: getattr(getattr(series.models[state.model_key].fitted, "design", None), "holidays", None)
+            for trigger, state in series.triggers.items()
+        }
+        (end,) = {model.trained for model in series.models.values()}
+        past = TimeSeries(end - 3 * 86400, 300, np.zeros(3 * 288 + 1))
+        assert known == {
+            here: Holidays.around("JP", past, zone="UTC"),
+            stated: Holidays.around("FR", past, zone="UTC"),
+            other: None,
+        }
+        assert known[here].days != known[stated].days
+        assert all(bench.snapshot(trigger).note == "" for trigger in known)
 
 
 SHORTFALL = {"forecaster": "seasonal-naive", "queryStep": "5m", "historyTimeWindow": "3d", "threshold": "5"}

@@ -56,6 +56,7 @@ def test_the_least_that_works_has_the_documented_defaults() -> None:
         forecaster="auto",
         forecaster_parameters=(),
         time_zone="UTC",
+        holidays="",
         lead_time=180.0,
         quantile=None,
         premium=0.5,
@@ -103,6 +104,7 @@ def test_everything_can_be_given() -> None:
         maxFactor="3",
         maxRise="0.1",
         timeZone="Europe/Berlin",
+        holidays="DE-BY",
     )
     assert config.activation_threshold == -1.0
     assert config.effective_quantile == 0.9
@@ -112,7 +114,8 @@ def test_everything_can_be_given() -> None:
     assert isinstance(config.step, int)
     assert config.forecaster_parameters == (("alpha", "0.1"), ("season_length", "1440"))
     assert (config.mode, config.max_factor, config.max_rise) == ("observe", 3.0, 0.1)
-    assert (config.headroom, config.time_zone, config.forecaster) == (1.5, "Europe/Berlin", "seasonal-naive")
+    assert (config.headroom, config.forecaster) == (1.5, "seasonal-naive")
+    assert (config.time_zone, config.holidays) == ("Europe/Berlin", "DE-BY")
     assert config.source_spec() == SourceSpec(
         kind="prometheus",
         address="http://prometheus.monitoring.svc:9090",
@@ -290,6 +293,16 @@ def test_an_empty_value_counts_as_not_given() -> None:
                 'timeZone is "Europe/Berln": it must be a time zone such as UTC or Europe/Berlin; did you mean '
                 "Europe/Berlin?"
             ),
+        ),
+        *(
+            (
+                {"holidays": region},
+                (
+                    f'holidays is "{region}": it must be a country whose public holidays are known, such as DE, or a '
+                    "part of it, such as DE-BY"
+                ),
+            )
+            for region in ("XX", "DE-QQ", "de", "Germany", "DE-")
         ),
         ({"timeZone": "../etc"}, 'timeZone is "../etc": it must be a time zone such as UTC or Europe/Berlin'),
         (

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from forecasting.features.scalefree import FLOOR, MISSING, Kind, Past, Scale
+from forecasting.prepare.calendar import Holidays
 from forecasting.series import TimeSeries
 
 ASKS: list[tuple[int, Kind]] = [(1, "value"), (10, "peak"), (60, "value"), (60, "peak")]
@@ -81,6 +83,20 @@ def test_what_is_not_known_is_marked_and_all_else_is_finite() -> None:
     assert np.isfinite(x).all()
     assert (x == MISSING).any(axis=0).sum() > 20  # a day ago is unknown within the first day
     assert (x >= MISSING).all()
+
+
+def test_the_clock_is_local_and_a_holiday_is_a_sunday() -> None:
+    start = 1_779_664_500  # Sunday 2026-05-24 23:15 UTC: in Berlin it is Whit Monday already
+    values = TimeSeries(start, 60, np.full(200, 5.0))
+    holidays = Holidays.around("DE", values, zone="Europe/Berlin")
+
+    def clock(**where: Any) -> list[float]:
+        row = Past(values, Scale(5.0, 0), **where).rows(np.array([195]), [(1, "value")]).x[0]
+        return [float(row[i]) for i in range(-6, -2)]  # before the spread and the horizon
+
+    assert clock() == [2 * 60 + 30, 1, 30, 0]  # half past two on Monday, by UTC
+    assert clock(zone="Europe/Berlin") == [4 * 60 + 30, 1, 30, 0]
+    assert clock(zone="Europe/Berlin", holidays=holidays) == [4 * 60 + 30, 0, 30, 0]
 
 
 @pytest.mark.parametrize(

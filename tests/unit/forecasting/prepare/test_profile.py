@@ -67,3 +67,20 @@ def test_one_huge_sample_leaves_the_profile_finite() -> None:
     (profile,), others = fit_profiles(values, _t(400), (100,))
     assert np.isfinite(profile.bins).all()
     assert np.isfinite(others).all()
+
+
+def test_holidays_teach_the_day_of_rest_nothing_and_take_its_profile() -> None:
+    t = _t(70)  # ten weeks of seven steps; the last step of each is the day of rest
+    values = np.where(t % 7 == 6, 0.0, 10.0)
+    resting = t.copy()
+    for holiday, rest in ((8, 13), (66, 69), (0, 6)):
+        resting[holiday], values[holiday] = rest, 3.0
+    (profile,), others = fit_profiles(values, t, (7,), resting=resting, week=7)
+    assert profile.weekly
+    assert profile.bins.tolist() == pytest.approx([10.0] * 6 + [0.0], abs=0.01)
+    assert others[[8, 66, 0]] == pytest.approx([0.0] * 3, abs=0.01)
+    assert profile_at((profile,), t, resting)[[8, 66, 0]] == pytest.approx([0.0] * 3, abs=0.01)
+    assert profile_at((profile,), t)[[8, 66, 0]] == pytest.approx([10.0] * 3, abs=0.01)
+    # a season that is no week knows no days of rest
+    (other,), _ = fit_profiles(values, t, (5,), resting=resting, week=7)
+    assert not other.weekly
