@@ -5,8 +5,10 @@ pinball losses of their values and peaks are summed over levels and horizons and
 value. The better a method did, the more it weighs in the mean of the logarithms of their quantiles; where
 nothing beats the last value, `boosted` alone is used, and the explanation says so. Values and peaks, near and far, are
 weighed apart. Below two days of history there is nothing to compete on: shares are those that served other series
-best on their first days. Two methods that err differently compete, `boosted` and `seasonal-profile`; `ets`, `arima`
-and `theta` beside them gained nothing more and cost a fit each. On the first days `lstm` is weighed in, too.
+best on their first days; of a few hours it is the last value, or `seasonal-profile` where that is far ahead of it:
+samples of a second can show a rhythm of minutes by then. Two methods that err differently compete, `boosted` and
+`seasonal-profile`; `ets`, `arima` and `theta` beside them gained nothing more and cost a fit each. On the first days
+`lstm` is weighed in, too.
 
 Sources: weights from relative losses as in Aiolfi and Timmermann, "Persistence in forecasting performance and
 conditional combination strategies", Journal of Econometrics 135, 2006; averaging quantiles rather than
@@ -60,6 +62,8 @@ _YOUNG = {"boosted": 0.4, "lstm": 0.4, "seasonal-profile": 0.1, "naive": 0.1}
 _LARGEST = 1e100
 # What must be gained on the last value for anything else to be served.
 _WORTHWHILE = 0.02
+# The same for a profile of a few hours.
+_FAR_AHEAD = 0.25
 
 
 @stored_as("auto/2")
@@ -197,12 +201,35 @@ class Auto:
         )
         found = {method.name: _attempt(method, series, horizon) for method in methods}
         members = {name: member for name, member in found.items() if member is not None}
-        if "boosted" not in members:  # the seasonal profile of a few hours is no help without it
-            members = {"naive": Naive().fit(series, horizon=horizon, levels=_LEVELS)}
+        if "boosted" not in members:
+            return self._brief(series, horizon)
         total = sum(_YOUNG[name] for name in members)
         shares = {name: _YOUNG[name] / total for name in members}
         weights = np.array(list(shares.values()))[:, None, None] * np.ones((2, 1))
         return _mean_of(members, weights, series, (1,), explanation=_explained(shares, {}, 0.0))
+
+    def _brief(self, series: TimeSeries, horizon: int) -> FittedAuto:
+        """Of a few hours: the last value, unless the seasonal profile is far ahead of it on the latest third.
+
+        A few hours show nothing of a day, and a profile of them is no help. But a rhythm of minutes has had many cycles
+        by then, if samples are fine enough to show it.
+        """
+        cut = len(series) - len(series) // 3
+        contest = _Contest(series, cut, horizon)
+        profile = SeasonalProfile(timezone=self.timezone)
+        losses: dict[str, FloatArray] = {}
+        candidate = _attempt(profile, series.first(cut), horizon)
+        if candidate is not None and (loss := contest.loss(candidate)).mean() <= 1 - _FAR_AHEAD:
+            candidate = _attempt(profile, series, horizon)
+            losses = {} if candidate is None else {profile.name: loss}
+        if candidate is None or not losses:
+            members: dict[str, FittedForecaster] = {"naive": Naive().fit(series, horizon=horizon, levels=_LEVELS)}
+        else:
+            members = {profile.name: candidate}
+        weights = np.ones((1, 2, len(contest.horizons)))
+        days = (len(series) - cut) * series.step / 86400
+        said = _explained(dict.fromkeys(members, 1.0), losses, days)
+        return _mean_of(members, weights, series, contest.horizons, explanation=said)
 
 
 def _mean_of(
@@ -329,7 +356,7 @@ def _explained(weights: Mapping[str, float], losses: Mapping[str, FloatArray], d
 
     overall = {name: float(loss.mean()) for name, loss in losses.items()}
     judged = ", ".join(gain(name) for name in sorted(overall, key=lambda name: overall[name]))
-    over = f"over the last {days:.1f} days"
+    over = f"over the last {days:.1f} days" if days >= 1.0 else f"over the last {round(1440 * days)} minutes"
     if tuple(weights) == ("naive",) or (judged and not _any_won(losses)):
         found = f"against the last value's loss {over}: {judged}" if judged else "the history is too short for more"
         return f"unpredictable: {next(iter(weights))} alone, to be trusted with little ({found})"

@@ -70,6 +70,30 @@ def test_a_few_minutes_of_history_are_the_ladders_first_rung() -> None:
     assert str(caught.value) == "auto needs 30 known samples of history, this series has 12"
 
 
+def test_a_rhythm_of_minutes_is_learned_within_an_hour() -> None:
+    """Of days nothing is known by then, of the rhythm forty cycles are."""
+    random = np.random.default_rng(5)
+    phase = np.arange(-10, 3590) % 90
+    series = TimeSeries(START, 1, np.where(phase < 25, 600.0, 120.0) * (1 + 0.03 * random.standard_normal(3600)))
+    fitted = Auto().fit(series, horizon=12, levels=LEVELS)
+    assert fitted.names == ("seasonal-profile",)
+    assert not fitted.unpredictable
+    assert fitted.explanation.startswith(
+        "100 % seasonal-profile, by their losses over the last 20 minutes against the last value's: seasonal-profile "
+    )
+    peak = fitted.predict(series, horizon=12, levels=LEVELS).peak
+    assert 100 < peak[1, 7] < 160  # the rise is ten steps from here
+    assert peak[0, 11] > 580
+
+
+def test_an_hour_without_a_rhythm_leaves_the_last_value() -> None:
+    random = np.random.default_rng(5)
+    series = TimeSeries(START, 1, 1000 + np.cumsum(random.normal(0, 1, 3600)))
+    fitted = Auto().fit(series, horizon=12, levels=LEVELS)
+    assert fitted.names == ("naive",)
+    assert fitted.unpredictable
+
+
 def test_the_first_days_are_forecast_as_served_other_series_best() -> None:
     fitted = Auto().fit(schedule(1.1), horizon=6, levels=LEVELS)
     assert fitted.names == ("boosted", "lstm", "seasonal-profile", "naive")
