@@ -51,9 +51,17 @@ def test_every_set_of_values_passes_the_schemas(rendered: ValueSets) -> None:
                 "apiVersion": "keda.sh/v1alpha1",
                 "kind": "ScaledObject",
                 "metadata": {"name": "a"},
-                "spec": {"scaleTargetRef": {"name": "a"}, "triggers": [], "fallbacks": {}},
+                "spec": {
+                    "scaleTargetRef": {"name": "a"},
+                    "triggers": [{"type": "external", "metadata": {"scalerAddress": "a:1"}}],
+                    "advanced": {"horizontalPodAutoscalerConfig": {"behavior": {"scaleUp": {"tolerence": "0"}}}},
+                },
             },
-            "there is no field .spec.fallbacks",
+            "scaleUp: Additional properties are not allowed ('tolerence' was unexpected)",
+        ),
+        (
+            {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "a"}, "spec": {}},
+            "'scaleTargetRef' is a required property",
         ),
     ],
 )
@@ -155,9 +163,53 @@ def test_a_change_of_the_settings_restarts_the_pods() -> None:
     assert len(hashes) == 2
 
 
+def _fit_memory(files: dict[str, str], directory: Path) -> int:
+    """What a server that reads the rendered settings bounds its fits by."""
+    (configmap,) = documents(files["configmap.yaml"])
+    (directory / "foresail.toml").write_text(configmap["data"]["foresail.toml"])
+    return load_settings(path=directory / "foresail.toml", environ={}, overrides={}).fit_memory
+
+
+def test_fits_are_bounded_to_half_of_the_containers_memory(tmp_path: Path) -> None:
+    limits = {"1Gi": 512, "1.5Gi": 768, "3G": 1430, "256Mi": 512, "1Ti": 4096, "2147483648": 1024}
+    given = [{"resources": {"limits": {"memory": text}}} for text in limits]
+    found = [_fit_memory(files, tmp_path) >> 20 for files in manifests.render(*given)]
+    assert found == list(limits.values())
+    four, unbounded, chosen = manifests.render(
+        {"resources": {"limits": {"memory": "8Gi"}}, "settings": {"fit_workers": 4}},
+        {"resources": {"limits": None}},
+        {"settings": {"fit_memory": 8 << 30}},
+    )
+    assert _fit_memory(four, tmp_path) == 1 << 30
+    assert _fit_memory(unbounded, tmp_path) == 4 << 30  # the server's own default
+    assert _fit_memory(chosen, tmp_path) == 8 << 30
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({}, None),
+        ({"resources": {"limits": None}}, None),
+        (
+            {"settings": {"fit_memory": 8 << 30}},
+            "the memory limit of 1Gi does not hold what fits may take (8192 MiB of",
+        ),
+        ({"settings": {"fit_workers": 2}}, "the memory limit of 1Gi does not hold what fits may take (1024 MiB of"),
+        ({"resources": {"limits": {"memory": "512Mi"}}}, "the memory limit of 512Mi does not hold"),
+    ],
+)
+def test_the_notes_warn_of_fits_that_could_end_the_container(values: dict[str, Any], said: str | None) -> None:
+    request = {"chart": str(manifests.CHART), "name": "foresail", "namespace": "foresail", "values": values}
+    (answer,) = manifests.ask({"render": [request]})["render"]
+    (notes,) = [text for path, text in answer["files"].items() if path.endswith("NOTES.txt")]
+    assert ("WARNING" in notes) == (said is not None)
+    assert (said or "") in notes
+
+
 @pytest.mark.parametrize(
     ("values", "text"),
     [
+        ({"settings": {"fit_memory": 1 << 20}}, "at '/settings/fit_memory': minimum"),
         ({"replica": 2}, "additional properties 'replica' not allowed"),
         ({"replicas": 0}, "at '/replicas': minimum: got 0, want 1"),
         ({"settings": {"grpc_address": "[::]:1"}}, "at '/settings/grpc_address': 'not' failed"),

@@ -10,9 +10,12 @@ from __future__ import annotations
 import functools
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 Manifest = dict[str, Any]
+
+SCHEMAS = Path(sys.prefix) / "schemas"
 
 
 def render(request: dict[str, Any]) -> dict[str, Any]:
@@ -49,8 +52,9 @@ def dashboard(given: dict[str, Any]) -> list[str]:
 def validate(request: dict[str, Any]) -> str:
     """What is wrong with a manifest, or an empty text."""
     manifest = request["manifest"]
-    model = _custom(manifest.get("apiVersion", ""), manifest.get("kind", ""))
-    return _kubernetes(manifest, request["version"]) if model is None else _by_model(manifest, model)
+    group = manifest.get("apiVersion", "").partition("/")[0]
+    schema = SCHEMAS / f"{group}.{manifest.get('kind', '')}.json"
+    return _custom(manifest, schema) if schema.exists() else _kubernetes(manifest, request["version"])
 
 
 def _kubernetes(manifest: Manifest, version: str) -> str:
@@ -70,27 +74,19 @@ def _cached(read: Any) -> Any:
     return read if hasattr(read, "cache_info") else functools.cache(read)
 
 
-def _custom(api_version: str, kind: str) -> Any:
-    """The model of a custom resource; None for what is Kubernetes' own."""
-    group = api_version.partition("/")[0]
-    if group == "keda.sh":
-        from cloudcoil.models.keda import v1alpha1 as models  # noqa: PLC0415 - as above
-    elif group == "cert-manager.io":
-        from cloudcoil.models.cert_manager import v1 as models  # noqa: PLC0415 - as above
-    elif group == "monitoring.coreos.com":
-        from cloudcoil.models.prometheus_operator import v1 as models  # noqa: PLC0415 - as above
-    else:
-        return None
-    return getattr(models, kind)
+def _custom(manifest: Manifest, schema: Path) -> str:
+    """By the custom resource's own definition, which tests/deploy/schemas.py has written."""
+    import jsonschema  # noqa: PLC0415 - as above
+
+    errors = jsonschema.Draft202012Validator(_read(schema)).iter_errors(manifest)
+    # an optional field may be of its type or null: what is told is why it is not of its type
+    found = [jsonschema.exceptions.best_match([error]) for error in errors]
+    return "; ".join(f"{error.json_path}: {error.message}" for error in found)
 
 
-def _by_model(manifest: Manifest, model: Any) -> str:
-    """Wrong types and missing fields by the model; unknown fields because they are lost on the way through it."""
-    try:
-        known = model.model_validate(manifest, strict=False)
-    except ValueError as error:
-        return str(error)
-    return "; ".join(_lost(manifest, known.model_dump(mode="json", by_alias=True, exclude_unset=True), ""))
+@functools.cache
+def _read(schema: Path) -> Any:
+    return json.loads(schema.read_text())
 
 
 def _lost(given: Any, kept: Any, path: str) -> list[str]:
