@@ -90,12 +90,45 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 {{- end -}}
 
+{{/* A quantity in bytes; nothing for what is not written as a number and a unit. YAML's plain numbers come as floats. */}}
+{{- define "foresail.bytes" -}}
+{{- $text := ternary (printf "%.0f" .) (toString .) (kindIs "float64" .) -}}
+{{- if regexMatch "^[0-9]+(\\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$" $text -}}
+{{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 -}}
+{{- $_ := set $units "Ki" 1024 -}}
+{{- $_ := set $units "Mi" 1048576 -}}
+{{- $_ := set $units "Gi" 1073741824 -}}
+{{- $_ := set $units "Ti" 1099511627776 -}}
+{{- mulf (regexFind "^[0-9.]+" $text | float64) (get $units (regexFind "[A-Za-z]*$" $text)) | floor | int64 -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The container's memory limit in bytes; nothing without one. */}}
+{{- define "foresail.memoryLimit" -}}
+{{- with dig "limits" "memory" "" .Values.resources }}{{ include "foresail.bytes" . }}{{ end -}}
+{{- end -}}
+
+{{/* Unless it is given: half of the memory limit is for fits, the server's own bounds kept. */}}
+{{- define "foresail.fitMemory" -}}
+{{- if hasKey .Values.settings "fit_memory" -}}
+{{- int64 .Values.settings.fit_memory -}}
+{{- else -}}
+{{- with include "foresail.memoryLimit" . -}}
+{{- $workers := int64 ($.Values.settings.fit_workers | default 1) -}}
+{{- div (int64 .) (mul 2 $workers) | max 536870912 | min 4294967296 -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* What the chart itself decides wins over `settings`: the manifests and the file must not contradict each other. */}}
 {{- define "foresail.settings" -}}
 {{- $settings := deepCopy .Values.settings -}}
 {{- $_ := set $settings "grpc_address" (printf "[::]:%d" (int .Values.grpc.port)) -}}
 {{- $_ := set $settings "http_address" (printf "[::]:%d" (int .Values.http.port)) -}}
 {{- $_ := set $settings "data_dir" "/var/lib/foresail" -}}
+{{- with include "foresail.fitMemory" . -}}
+{{- $_ := set $settings "fit_memory" (int64 .) -}}
+{{- end -}}
 {{- if .Values.tls.enabled -}}
 {{- $_ := set $settings "tls_cert" "/etc/foresail/tls/tls.crt" -}}
 {{- $_ := set $settings "tls_key" "/etc/foresail/tls/tls.key" -}}
