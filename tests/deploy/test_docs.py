@@ -5,10 +5,16 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from scaler.cli.main import command_parser, main_parser
+from scaler.replay.behavior import parse_behavior, recommended_behavior
+from scaler.settings import load_settings
+from scaler.trigger import parse_trigger
+from tests.support import manifests
 from tests.support.manifests import ROOT
 
 PAGES = sorted(
@@ -95,3 +101,53 @@ def test_commands_within_the_text_name_what_there_is(page: Path) -> None:
             options = {re.split(r"[=,.;)]", word)[0] for word in rest if word.startswith("--")}
             known = set() if name == "COMMAND" else set(command_parser(name)._option_string_actions)
             assert options <= known | {"--help"}, f"{page}: {line}"
+
+
+def _blocks(language: str) -> list[tuple[Path, str]]:
+    return [
+        (page, block)
+        for page in PAGES
+        for block in re.findall(rf"```{language}\n(.*?)```", text(page), flags=re.DOTALL)
+        if "[project." not in block  # a package's, not ours
+    ]
+
+
+def _part(name: str) -> list[dict[str, Any]]:
+    """What the YAML blocks of all pages hold that have this key: ScaledObjects, triggers, or the chart's values."""
+    read = [yaml.safe_load(block) for _, block in _blocks("yaml")]
+    return [one for one in read if name in one]
+
+
+def test_manifests_in_the_pages_pass_the_schemas_and_give_what_is_recommended() -> None:
+    objects = _part("kind")
+    assert manifests.problems(objects, versions=("1.37",)) == []
+    (page,) = objects
+    behavior = page["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+    assert parse_behavior(behavior) == recommended_behavior()
+
+
+def test_triggers_in_the_pages_are_taken_by_our_server() -> None:
+    found = [one["spec"] for one in _part("kind")] + _part("triggers")
+    read = [
+        parse_trigger(namespace="shop", name="web", metadata=trigger["metadata"])
+        for spec in found
+        for trigger in spec["triggers"]
+    ]
+    assert len(read) == 4
+
+
+def test_values_in_the_pages_are_taken_by_helm() -> None:
+    values = [one for one in _part("settings") if "triggers" not in one]
+    assert len(manifests.render(*values)) == 2
+
+
+def test_settings_in_the_pages_are_taken_by_the_server(tmp_path: Path) -> None:
+    for name in ("tls.crt", "tls.key", "ca.crt", "shop-token"):
+        (tmp_path / name).write_text("a-token-of-sixteen-characters-or-more")
+    blocks = [block for _, block in _blocks("toml")]
+    assert len(blocks) == 3
+    for block in blocks:
+        file = tmp_path / "foresail.toml"
+        file.write_text(re.sub(r"/(?:etc/foresail/tls|var/run/secrets/foresail)(?=/)", str(tmp_path), block))
+        environ = {"OPS_TOKEN": "another-token-of-sixteen-characters"}
+        load_settings(path=file, environ=environ, overrides={})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scaler.replay.behavior import parse_behavior
+from scaler.replay.behavior import parse_behavior, recommended_behavior
 from scaler.trigger import parse_trigger
 from tests.support import manifests
 from tests.support.manifests import DEPLOY, documents
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 FILES = sorted((DEPLOY / "examples").glob("*.yaml"))
 ADDRESS = "foresail.foresail.svc:6000"
+# those whose comments say why they keep the HPA's own behavior, or have another
+OWN_BEHAVIOR = {
+    *("beside-cpu", "kafka", "llm", "observe-first"),
+    *(f"from-{scaler}.{when}" for scaler in ("prometheus", "predictkube") for when in ("before", "after")),
+}
 
 
 def example(name: str) -> dict[str, Any]:
@@ -53,7 +58,8 @@ def test_our_server_takes_their_triggers(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_each_sets_a_behavior_that_a_replay_understands(path: Path) -> None:
     spec = example(path.name)["spec"]
-    assert parse_behavior(spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]).down.window >= 60
+    behavior = parse_behavior(spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"])
+    assert (behavior == recommended_behavior()) == (path.stem not in OWN_BEHAVIOR)
     assert spec["minReplicaCount"] < spec["maxReplicaCount"]
     if not path.stem.endswith(".before"):
         assert spec["minReplicaCount"] <= spec["fallback"]["replicas"] <= spec["maxReplicaCount"]
