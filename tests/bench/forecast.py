@@ -1,9 +1,9 @@
 """Forecast accuracy, coverage and cost on a folder of traces: `make bench-forecast TRACES=...`.
 
 Protocol: the first 60 % of each trace is training, the next 40 %, 8 days at most, is test; refits daily from the past
-only; every ratio is against `naive` with its conformal bands in the same run, geometric mean over traces. What is
-trained across series has seen none of the traces: the shipped fleet model is trained on generated series only. Times
-are CPU seconds.
+only; every ratio is against `naive` with its conformal bands in the same run, geometric mean over traces; those of
+values against the last value with bands proportional to it, too (`tests.bench.yardstick`). What is trained across
+series has seen none of the traces: the shipped fleet model is trained on generated series only. Times are CPU seconds.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from forecasting.evaluation import Refit, evaluate, pinball_loss, rolling_foreca
 from forecasting.registry import default_registry
 from forecasting.serialise import dumps
 from forecasting.series import TimeSeries
+from tests.bench.yardstick import SHARE, proportional_losses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,6 +49,7 @@ class Result:
 
     evaluation: Evaluation
     maximised: dict[int, dict[float, float]]
+    proportional: dict[int, dict[float, float]]
     said: str
     young: float
     fit_seconds: float
@@ -143,7 +145,9 @@ def judge(series: TimeSeries, forecaster: Forecaster, stride: int, refit_every: 
     last = refits[-1].fitted
     said = getattr(last, "explanation", "")
     cold = young(series, forecaster, stride) if forecaster.name in COLD else float("nan")
-    return Result(scores, maximised(part, refits, horizons), said, cold, *cost(series, forecaster))
+    history = HISTORY_DAYS * DAY // series.step
+    other = proportional_losses(part, refits, horizons=horizons, levels=LEVELS, history=history)
+    return Result(scores, maximised(part, refits, horizons), other, said, cold, *cost(series, forecaster))
 
 
 def split(series: TimeSeries) -> tuple[int, TimeSeries]:
@@ -208,6 +212,7 @@ def report(results: dict[str, dict[str, Result]], step: dict[str, int]) -> None:
     for method, found in results.items():
         cells = [table_cell(found, naive, step, minutes, "values") for minutes in VALUE_MINUTES]
         print(f"| {method} | " + " | ".join(cells) + " |")
+    report_other_yardstick(results, step)
     print("\npeaks: the same, and against the method's own per-horizon quantiles maximised, at 0.9\n")
     print("| method | " + " | ".join(f"{m} min: 0.5 / 0.9 / 0.95 / 0.99" for m in PEAK_MINUTES) + " | maximised = 1 |")
     print("|---|" + "---|" * (len(PEAK_MINUTES) + 1))
@@ -245,6 +250,25 @@ def report(results: dict[str, dict[str, Result]], step: dict[str, int]) -> None:
             f"| {method} | {np.median(fit):.2f} ({fit.max():.2f}) | {np.median(predict):.1f} ({predict.max():.1f}) | "
             f"{np.median(size) / 1024:.0f} ({size.max() / 1024:.0f}) |"
         )
+
+
+def report_other_yardstick(results: dict[str, dict[str, Result]], step: dict[str, int]) -> None:
+    """The same against the last value with bands proportional to it."""
+    print(f"\nthe same against the last value with bands proportional to it (and to {SHARE:g} of the mean load)\n")
+    print("| method | " + " | ".join(f"{m} min: 0.5 / 0.9 / 0.95 / 0.99" for m in VALUE_MINUTES) + " |")
+    print("|---|" + "---|" * len(VALUE_MINUTES))
+    for method, found in results.items():
+        cells = []
+        for minutes in VALUE_MINUTES:
+            pairs = [
+                (r.evaluation.values[h].pinball, r.proportional[h])
+                for n, r in found.items()
+                for h in [steps(minutes, step[n])]
+            ]
+            cells.append(
+                " ".join(f"{geometric([mine[level] / other[level] for mine, other in pairs]):.2f}" for level in LEVELS)
+            )
+        print(f"| {method} | " + " | ".join(cells) + " |")
 
 
 def report_traces(results: dict[str, dict[str, Result]], step: dict[str, int]) -> None:
