@@ -216,7 +216,7 @@ class Auto:
         """
         cut = len(series) - len(series) // 3
         contest = _Contest(series, cut, horizon)
-        profile = SeasonalProfile(timezone=self.timezone)
+        profile = self._profile()
         losses: dict[str, FloatArray] = {}
         candidate = _attempt(profile, series.first(cut), horizon)
         if candidate is not None and (loss := contest.loss(candidate)).mean() <= 1 - _FAR_AHEAD:

@@ -3,7 +3,8 @@
 Protocol: the first 60 % of each trace is training, the next 40 %, 8 days at most, is test; refits daily from the past
 only; every ratio is against `naive` with its conformal bands in the same run, geometric mean over traces; those of
 values against the last value with bands proportional to it, too (`tests.bench.yardstick`). What is trained across
-series has seen none of the traces: the shipped fleet model is trained on generated series only. Times are CPU seconds.
+series has seen none of the traces: the shipped fleet model is trained on generated series only, and `--networks`
+takes the networks that `make bench-lstm` trains, each for the traces left out. Times are CPU seconds.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 
 from forecasting.calibration import future, running_maximum
 from forecasting.evaluation import Refit, evaluate, pinball_loss, rolling_forecasts
+from forecasting.network import NETWORKS, Network
 from forecasting.registry import default_registry
 from forecasting.serialise import dumps
 from forecasting.series import TimeSeries
@@ -40,7 +42,8 @@ PEAK_MINUTES = (3, 5, 10)
 DAY = 86400
 HISTORY_DAYS = 21
 COST_POINTS = 10_080
-COLD = ("naive", "boosted", "auto")  # what is there on the first day
+COLD = ("naive", "boosted", "lstm", "auto")  # what is there on the first day
+NETWORKED = {"lstm": "weights", "auto": "network"}  # which parameter names the recurrent network
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,11 @@ def main() -> None:
     parser.add_argument("--methods", default="seasonal-naive,seasonal-profile,ets,arima,boosted,auto")
     parser.add_argument("--stride", type=int, default=600, help="seconds between origins")
     parser.add_argument("--refit-every", type=int, default=DAY, help="seconds between fits")
+    parser.add_argument(
+        "--networks",
+        type=Path,
+        help="folder of networks for lstm and auto, TRACE.bin each, that have not seen the trace",
+    )
     parser.add_argument("--processes", type=int, default=1, help="traces judged at the same time")
     arguments = parser.parse_args()
     wanted = [name for name in arguments.traces.split(",") if name]
@@ -86,7 +94,7 @@ def on_trace(
     out = {}
     series = traces[name]
     for method in methods:
-        forecaster = default_registry().create(method)
+        forecaster = made(method, name, arguments.networks)
         out[method] = found = judge(series, forecaster, arguments.stride, arguments.refit_every)
         score = found.evaluation
         h15, p5 = steps(15, series.step), steps(5, series.step)
@@ -97,6 +105,14 @@ def on_trace(
             flush=True,
         )
     return out
+
+
+def made(method: str, trace: str, networks: Path | None) -> Forecaster:
+    """The method; if it uses the recurrent network, with one that has not seen the trace, where there are such."""
+    if networks is None or method not in NETWORKED:
+        return default_registry().create(method)
+    digest = NETWORKS.remember(Network.from_bytes((networks / f"{trace}.bin").read_bytes()))
+    return default_registry().create(method, {NETWORKED[method]: digest})
 
 
 def read_folder(folder: Path) -> Iterator[tuple[str, TimeSeries]]:
