@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +13,10 @@ from scaler.cli.main import command_parser, main_parser
 from scaler.replay.behavior import parse_behavior, recommended_behavior
 from scaler.settings import load_settings
 from scaler.trigger import parse_trigger
-from tests.support import manifests
+from tests.support import commands, manifests
+from tests.support.commands import PAGES
 from tests.support.manifests import ROOT
 
-PAGES = sorted(
-    path.relative_to(ROOT)
-    for path in [
-        *ROOT.glob("*.md"),
-        *(ROOT / "docs").rglob("*.md"),
-        *(ROOT / "tests" / "data").rglob("*.md"),
-        *(ROOT / "deploy").rglob("*.md"),
-    ]
-)
 COMMANDS = set(re.findall(r"^  (\w+)  ", main_parser().format_help().partition("commands:")[2], flags=re.MULTILINE))
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
 
@@ -38,15 +29,6 @@ def anchors(page: str) -> set[str]:
     """Of the headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", page, flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def commands(page: str) -> list[list[str]]:
-    """The command lines of the page's shell blocks, and of those that are indented, word by word."""
-    page = re.sub(r"\\\n\s*", " ", page)
-    blocks = re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
-    lines += re.findall(r"^ {4}((?:foresail|make|helm|kubectl|docker) .+)$", page, flags=re.MULTILINE)
-    return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
@@ -70,7 +52,7 @@ def test_every_page_is_in_the_index() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_the_commands_in_shell_blocks_are_read_by_the_real_parsers(page: Path) -> None:
-    for words in commands(text(page)):
+    for words in commands.of_page(text(page)):
         if words[0] == "make":
             assert [word for word in words[1:] if "=" not in word and word not in TARGETS] == [], words
         elif words[0] == "foresail" and words[1:2] != ["--help"]:
@@ -83,7 +65,7 @@ def test_the_commands_in_shell_blocks_are_read_by_the_real_parsers(page: Path) -
 
 def _read(words: list[str]) -> None:
     """The command's own parser takes the words; capitals stand for what the reader fills in."""
-    filled = ["1" if re.fullmatch(r"[A-Z]", word) else word for word in words[2:]]
+    filled = ["1" if re.fullmatch(r"[A-Z]", word) else word.replace("NAMESPACE/NAME", "shop/web") for word in words[2:]]
     try:
         command_parser(words[1]).read(filled)
     except SystemExit as error:
@@ -92,15 +74,25 @@ def _read(words: list[str]) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_commands_within_the_text_name_what_there_is(page: Path) -> None:
-    for line in re.findall(r"`((?:foresail|make) [^`\n]+)`", text(page)):
-        program, name, *rest = line.split()
+    for program, name, *rest in commands.within_text(text(page)):
+        line = " ".join((program, name, *rest))
         if program == "make":
             assert name in TARGETS, f"{page}: {line}"
-        elif not name.startswith("-"):
+        elif program == "foresail" and not name.startswith("-"):
             assert name in COMMANDS or name == "COMMAND", f"{page}: {line}"
             options = {re.split(r"[=,.;)]", word)[0] for word in rest if word.startswith("--")}
             known = set() if name == "COMMAND" else set(command_parser(name)._option_string_actions)
             assert options <= known | {"--help"}, f"{page}: {line}"
+
+
+def test_what_helm_is_told_in_the_pages_it_takes() -> None:
+    told = [words for page in PAGES for words in commands.of_page(text(page)) if words[:2] == ["helm", "install"]]
+    assert len(told) == 3
+    values = [word for words in told for word in words if "image.repository=" in word]
+    assert values == ["image.repository=registry.example.com/foresail"] * 2
+    (files,) = manifests.render({"image": {"repository": "registry.example.com/foresail"}})
+    assert "image: registry.example.com/foresail:0.1.0" in files["statefulset.yaml"]
+    assert [ROOT / words[3] for words in told] == [manifests.CHART] * 3
 
 
 def _blocks(language: str) -> list[tuple[Path, str]]:

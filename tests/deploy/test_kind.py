@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +11,7 @@ import yaml
 
 from scaler.trigger import parse_trigger
 from tests.support import manifests
+from tests.support.commands import of_script
 from tests.support.manifests import DEPLOY, documents
 
 if TYPE_CHECKING:
@@ -21,16 +20,6 @@ if TYPE_CHECKING:
 KIND = DEPLOY / "kind"
 PROGRAMS = {"docker", "kind", "kubectl", "helm"}
 FILES = ("monitoring.yaml", "workload.yaml")
-
-
-def dry_run(script: str) -> list[list[str]]:
-    """The commands that the script would run, of programs that are not even there."""
-    environ = {"DRY_RUN": "1", "PATH": "/usr/bin:/bin", "HOME": os.environ.get("HOME", "/")}
-    done = subprocess.run(
-        [str(KIND / script)], capture_output=True, text=True, check=False, env=environ, cwd="/", timeout=30
-    )
-    assert done.returncode == 0, done.stderr
-    return [shlex.split(line[2:]) for line in done.stderr.splitlines() if line.startswith("+ ")]
 
 
 def versions() -> dict[str, str]:
@@ -43,7 +32,7 @@ def everything() -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("script", ["up.sh", "demo.sh", "down.sh"])
 def test_a_dry_run_goes_through_and_needs_nothing_else(script: str) -> None:
-    commands = dry_run(script)
+    commands = of_script(script)
     assert {command[0] for command in commands} <= PROGRAMS
     for command in commands:
         for option in ("--config", "--file", "--filename", "--values"):
@@ -74,7 +63,7 @@ def test_the_demo_shows_what_prometheus_and_the_deployments_tell(tmp_path: Path)
 
 
 def test_up_builds_loads_and_installs_in_this_order() -> None:
-    said = [" ".join(command) for command in dry_run("up.sh")]
+    said = [" ".join(command) for command in of_script("up.sh")]
     order = [
         "kind create",
         "docker buildx build",
@@ -95,7 +84,7 @@ def test_every_version_is_pinned_and_every_image_loaded() -> None:
     pins = versions()
     assert re.fullmatch(r"kindest/node:v[\d.]+@sha256:[0-9a-f]{64}", pins["NODE_IMAGE"])
     assert re.fullmatch(r"\d+\.\d+\.\d+", pins["KEDA_CHART"])
-    (load,) = [command for command in dry_run("up.sh") if command[:2] == ["kind", "load"]]
+    (load,) = [command for command in of_script("up.sh") if command[:2] == ["kind", "load"]]
     loaded = {pins[name] for name in ("PROMETHEUS_IMAGE", "KUBE_STATE_METRICS_IMAGE", "FORESAIL_IMAGE")}
     assert loaded <= set(load)
     pods = [one["spec"]["template"]["spec"] for one in everything() if one["kind"] == "Deployment"]
