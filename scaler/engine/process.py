@@ -6,6 +6,7 @@ It ends when the socket does: the edge has gone, or wants it gone.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -41,6 +42,8 @@ STORE_FILE = "foresail.db"
 
 _UNREAD = 64 * 1024 * 1024  # bytes that an edge may leave unread before it counts as stuck
 
+_NICENESS = 5  # answers that are due come before those that will be; fits come after both
+
 _AT_ONCE = 20  # triggers taken up in one turn of the loop, some 10 ms; their first questions share a request
 
 log = get_logger(__name__)
@@ -52,6 +55,7 @@ def main() -> int:
     edge = socket.socket(fileno=int(sys.argv[1]))
     # it was made inheritable for this process; a fit worker that held it would keep the edge from seeing this one die
     edge.set_inheritable(False)
+    os.nice(_NICENESS)
     collect_rarely()
     return uvloop.run(_run(edge))
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -40,6 +42,14 @@ def statuses(*names: str) -> list[HealthCheckResponse]:
 
 async def test_the_service_is_the_one_that_keda_calls() -> None:
     assert SERVICE == "externalscaler.ExternalScaler"
+
+
+def test_grpc_knows_everything_that_is_asked_of_it() -> None:
+    """An experiment that a later grpcio has ended would be complained of at each start."""
+    program = "from scaler.keda import server; import os; print(os.environ['GRPC_EXPERIMENTS'])"
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GRPC_")}
+    started = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True)
+    assert (started.stdout, started.stderr) == ("-event_engine_listener\n", "")
 
 
 async def test_health_speaks_for_the_server_and_for_the_service() -> None:

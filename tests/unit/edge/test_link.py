@@ -107,6 +107,16 @@ class TestTheEngineAsItIs:
             assert await bench.link.ask("anything", within=60.0) == b""
             assert bench.lost == []
 
+    async def test_it_gives_way_to_the_edge_which_answers_calls(self, tmp_path: Path) -> None:
+        async with linked(tmp_path) as bench:
+            ours = os.getpriority(os.PRIO_PROCESS, 0)
+
+            def gives_way() -> bool:
+                engine = bench.engine()
+                return engine is not None and os.getpriority(os.PRIO_PROCESS, engine) > ours
+
+            await eventually(gives_way)
+
     async def test_killed_it_is_started_again_and_told_of_every_trigger(self, tmp_path: Path) -> None:
         async with linked(tmp_path) as bench:
             trigger = bench.desk.trigger("shop", "web", METADATA | {"serverAddress": "http://prometheus.invalid:9"})
