@@ -12,6 +12,7 @@ from scaler.engine.admission import ledger_of
 from scaler.engine.engine import Engine
 from scaler.engine.fits import FitPool
 from scaler.engine.modelling import Modelling
+from scaler.engine.outsiders import FORECAST_WITHIN
 from scaler.engine.persistence import Persistence
 from scaler.engine.refresh import Refresh
 from scaler.engine.retrained import ModelWatch
@@ -63,6 +64,14 @@ async def running_engine(
         command=fit_command,
         on_restart=meter.worker_lost,
     )
+    outside = FitPool(  # of its own: a forecast must not wait for the fits of minutes
+        workers=1,
+        timeout=min(settings.fit_timeout, FORECAST_WITHIN),
+        memory=settings.fit_memory,
+        models=files.arguments,
+        command=fit_command,
+        on_restart=meter.worker_lost,
+    )
     refresh = Refresh(
         persistence=persistence,
         observe_interval=settings.observe_interval,
@@ -73,6 +82,7 @@ async def running_engine(
     ledger = ledger_of(settings, monotonic=monotonic)
     modelling = Modelling(
         fits=fits,
+        outside=outside,
         persistence=persistence,
         forecasters=tuple(default_registry().names()),
         settings=settings,
@@ -106,6 +116,7 @@ async def running_engine(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await fits.close()
+        await outside.close()
         await engine.decisions.settle()
         engine.keep()
         await persistence.close(now=clock())

@@ -322,6 +322,7 @@ class Engine:
     async def _step(self, series: SeriesState) -> None:
         extended = await self._refresh.extend(series)
         if extended or self._modelling.lacks_forecast(series):
+            await self._modelling.forecast_outside(series)
             async with self._turns:
                 self._modelling.forecast(series)
                 if extended:
@@ -342,6 +343,7 @@ class Engine:
         """Measures the lead times that are due; a longer one needs a longer forecast."""
         changed = [await self._start_up.measure(series, trigger) for trigger in self._start_up.due(series)]
         if any(changed):
+            await self._modelling.forecast_outside(series)
             self._modelling.forecast(series)
             self._publisher.tell_of(series)
 

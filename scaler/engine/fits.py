@@ -8,17 +8,19 @@ import itertools
 import os
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from scaler.engine.frames import FrameReader, encode_frame
-from scaler.engine.messages import FitDone, FitRequest, FromWorker
+from scaler.engine.messages import FitDone, Forecasted, ForecastRequest, FromWorker
 from scaler.errors import EngineLost
 from scaler.words import duration
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-__all__ = ["FitLost", "FitPool", "Fits", "Priority"]
+    from scaler.engine.messages import FitRequest, ToWorker
+
+__all__ = ["FitLost", "FitPool", "Fits", "Forecasts", "Priority"]
 
 
 _GRACE = 30.0  # seconds that a worker has beyond a fit's deadline before it ends itself
@@ -64,12 +66,20 @@ class Fits(Protocol):
         ...
 
 
+class Forecasts(Protocol):
+    """Who is asked for the forecasts of plug-ins."""
+
+    async def forecast(self, request: ForecastRequest) -> Forecasted:
+        """Waits for its turn, and forecasts. Raises FitLost."""
+        ...
+
+
 @dataclass(order=True)
 class _Job:
     priority: int
     number: int
-    request: Callable[[], FitRequest] = field(compare=False)
-    done: asyncio.Future[FitDone] = field(compare=False)
+    request: Callable[[], ToWorker] = field(compare=False)
+    done: asyncio.Future[Any] = field(compare=False)
 
 
 class FitPool:
@@ -88,7 +98,7 @@ class FitPool:
     ) -> None:
         """Args:
         workers: Processes at most.
-        timeout: Seconds for one fit.
+        timeout: Seconds for one fit, or forecast.
         memory: Bytes of address space for one worker.
         models: Files of trained models, see `scaler.training.in_use.ModelFiles.arguments`.
         command: What to run instead of the worker, to inject faults.
@@ -121,6 +131,19 @@ class FitPool:
         Raises:
             FitLost: The fit passed its deadline, or its worker died.
         """
+        done: FitDone = await self._done(request, priority)
+        return done
+
+    async def forecast(self, request: ForecastRequest) -> Forecasted:
+        """Waits for its turn and its forecast, before all fits.
+
+        Raises:
+            FitLost: It passed its deadline, or its worker died.
+        """
+        done: Forecasted = await self._done(lambda: request, -1)
+        return done
+
+    async def _done(self, request: Callable[[], ToWorker], priority: int) -> Any:  # noqa: ANN401  # as the request is
         if not self._tasks:
             self._tasks = [asyncio.create_task(self._work(), name=f"fit-{n}") for n in range(self._workers)]
         job = _Job(priority, next(self._numbers), request, asyncio.get_running_loop().create_future())
@@ -144,7 +167,7 @@ class FitPool:
                 if job.done.done():
                     continue
                 try:
-                    result = await place.fit(job.request())
+                    result = await place.done(job.request())
                 except asyncio.CancelledError:
                     job.done.cancel()
                     raise
@@ -180,16 +203,16 @@ class _Place:
         self._timeout = timeout
         self._worker: _Worker | None = None
 
-    async def fit(self, request: FitRequest) -> FitDone:
+    async def done(self, request: ToWorker) -> FitDone | Forecasted:
         if self._worker is not None:
             try:
-                return await self._worker.fit(request, self._timeout)
+                return await self._worker.done(request, self._timeout)
             except FitLost as lost:
                 if lost.started:
                     raise
                 await self.clear()  # it had died since the last fit: no fault of this one
         self._worker = await _Worker.start(self._command)
-        return await self._worker.fit(request, self._timeout)
+        return await self._worker.done(request, self._timeout)
 
     async def clear(self) -> None:
         if self._worker is not None:
@@ -217,19 +240,20 @@ class _Worker:
             )
         )
 
-    async def fit(self, request: FitRequest, timeout: float) -> FitDone:  # noqa: ASYNC109  # part of the pool's contract
+    async def done(self, request: ToWorker, timeout: float) -> FitDone | Forecasted:  # noqa: ASYNC109  # the pool's contract
         rung, started = 0, False
         try:
             async with asyncio.timeout(timeout):
                 self._stdin.write(encode_frame(request))
                 await self._stdin.drain()
-                while not isinstance(message := await self._frames.read(), FitDone):
+                while not isinstance(message := await self._frames.read(), (FitDone, Forecasted)):
                     if message is None:
                         raise FitLost(f"{_name(request, rung)}: {await self._death()}", rung=rung, started=started)
                     rung, started = message.rung, True
                 return message
         except TimeoutError:
-            raise FitLost(f"{_name(request, rung)} did not finish within {duration(timeout)}", rung=rung) from None
+            failed = "gave no forecast" if isinstance(request, ForecastRequest) else "did not finish"
+            raise FitLost(f"{_name(request, rung)} {failed} within {duration(timeout)}", rung=rung) from None
         except (EngineLost, ConnectionError) as error:
             text = f"{_name(request, rung)}: its worker broke off: {error}"
             raise FitLost(text, rung=rung, started=started) from error
@@ -244,5 +268,5 @@ class _Worker:
         await self._process.wait()
 
 
-def _name(request: FitRequest, rung: int) -> str:
-    return request.ladder[rung].forecaster
+def _name(request: ToWorker, rung: int) -> str:
+    return request.forecaster if isinstance(request, ForecastRequest) else request.ladder[rung].forecaster

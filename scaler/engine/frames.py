@@ -53,7 +53,7 @@ class FrameReader(Generic[_T]):
             raise EngineLost(f"a broken frame on the local socket: {error}") from error
 
 
-def read_frame(stream: BinaryIO, kind: type[_T]) -> _T | None:
+def read_frame(stream: BinaryIO, kind: Any) -> Any:  # noqa: ANN401  # a union is no type[T]
     """The next message from a blocking stream; None at its end."""
     head = stream.read(_LENGTH.size)
     if len(head) < _LENGTH.size:

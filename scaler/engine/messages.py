@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -11,6 +11,7 @@ from scaler.decision.snapshot import Snapshot
 from scaler.replay.aim import Aim, Choice
 
 __all__ = [
+    "About",
     "Ask",
     "Called",
     "Changes",
@@ -19,6 +20,8 @@ __all__ = [
     "FitDone",
     "FitRequest",
     "FitStarted",
+    "ForecastRequest",
+    "Forecasted",
     "FromEngine",
     "FromWorker",
     "Recalled",
@@ -28,6 +31,7 @@ __all__ = [
     "Reply",
     "Rung",
     "ToEngine",
+    "ToWorker",
     "Update",
 ]
 
@@ -143,7 +147,7 @@ class Rung(msgspec.Struct, frozen=True, array_like=True):
     parameters: dict[str, str] = {}
 
 
-class FitRequest(msgspec.Struct, frozen=True, array_like=True):
+class FitRequest(_Message, frozen=True):
     """Fit the first rung of the ladder that can be fitted to this series.
 
     With an aim, also choose the quantile for it, from the one in use `before`; None: this is the first choice.
@@ -173,6 +177,14 @@ class FitStarted(_Message, frozen=True):
     rung: int
 
 
+class About(msgspec.Struct, frozen=True, array_like=True):
+    """What a plug-in's fitted forecaster says of itself, for an engine that does not load it."""
+
+    context_length: int
+    explanation: str
+    unpredictable: bool
+
+
 class FitDone(_Message, frozen=True):
     """The ladder is climbed down to `rung`, or has no rung left (-1). `failures`: one text per rung passed."""
 
@@ -183,6 +195,31 @@ class FitDone(_Message, frozen=True):
     choice: Choice | None = None
     ranks: bytes = b""  # uint16, little endian: what came of the test
     premiums: list[list[float]] = []  # as `forecasting.premium.premiums` gives them; empty: not known
+    about: About | None = None  # only of plug-ins
 
 
-FromWorker: TypeAlias = FitStarted | FitDone
+class ForecastRequest(_Message, frozen=True):
+    """Forecast with a plug-in's fitted forecaster, from this past."""
+
+    forecaster: str
+    data: bytes
+    start: int
+    step: int
+    values: bytes  # float64, little endian
+    horizon: int
+    levels: list[float]
+
+
+class Forecasted(_Message, frozen=True, kw_only=True):
+    """What came of it: `made`; `none`, as the past holds too little; `wrong`: it raised, or it is no forecast;
+    `unknown`: what was fitted is of another version, or builds on a model that is not there.
+    """
+
+    outcome: Literal["made", "none", "wrong", "unknown"]
+    values: bytes = b""  # float64, little endian, shape (levels, horizon)
+    peak: bytes = b""  # likewise
+    failure: str = ""
+
+
+ToWorker: TypeAlias = FitRequest | ForecastRequest
+FromWorker: TypeAlias = FitStarted | FitDone | Forecasted

@@ -10,9 +10,10 @@ import numpy as np
 
 from forecasting.errors import ForecastError, InvalidForecast, InvalidParameter, InvalidState
 from forecasting.premium import CHOICES
-from forecasting.serialise import dumps, loads
 from scaler.engine.fits import FitLost, Priority
 from scaler.engine.ladder import ban, is_due, rungs
+from scaler.engine.messages import About
+from scaler.engine.outsiders import Outsider, about_of, bytes_of, forecast_of, held, is_answered, request_of
 from scaler.engine.probation import predicted
 from scaler.engine.spans import earlier_ends, latest_span, request_for, span_ending
 from scaler.engine.state import ModelKey, ModelState
@@ -24,10 +25,11 @@ from scaler.store.base import StoredModel
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from forecasting.series import FloatArray
-    from scaler.engine.fits import Fits
+    from forecasting.series import FloatArray, TimeSeries
+    from scaler.engine.fits import Fits, Forecasts
     from scaler.engine.messages import FitDone, FitRequest, Rung
     from scaler.engine.meter import Meter
+    from scaler.engine.outsiders import Held
     from scaler.engine.persistence import Persistence
     from scaler.engine.spans import Span
     from scaler.engine.state import SeriesState
@@ -44,6 +46,7 @@ class Modelling:
         self,
         *,
         fits: Fits,
+        outside: Forecasts,
         persistence: Persistence,
         forecasters: tuple[str, ...],
         settings: Settings,
@@ -53,6 +56,7 @@ class Modelling:
     ) -> None:
         """Args:
         fits: The pool.
+        outside: Where plug-ins are asked for their forecasts.
         persistence: Where fitted models are kept.
         forecasters: Names that the registry has.
         settings: How often to fit, and how far ahead.
@@ -62,6 +66,7 @@ class Modelling:
         """
         self._ledger = ledger
         self._fits = fits
+        self._outside = outside
         self._persistence = persistence
         self._forecasters = forecasters
         self._settings = settings
@@ -99,7 +104,7 @@ class Modelling:
                 continue
             try:
                 kept = msgspec.msgpack.decode(stored.data, type=Kept)
-                model.fitted = loads(kept.data)
+                model.fitted = held(kept.rung, kept.data, kept.about)
             except (msgspec.MsgspecError, UnicodeDecodeError, InvalidState):
                 continue  # written by another version: it is fitted anew
             model.rung, model.fitted_at, model.choice = kept.rung, stored.fitted_at, kept.choice
@@ -110,29 +115,52 @@ class Modelling:
             model.learn(dict(kept.lives))
 
     def forecast(self, series: SeriesState) -> None:
-        """Forecasts anew from the newest history, with every model of the series."""
+        """Forecasts anew from the newest history, with every model of the series that is ours."""
         self.attach(series)
         for model in series.models.values():
-            if model.fitted is None or not len(series.history):
+            if model.fitted is None or isinstance(model.fitted, Outsider) or not len(series.history):
                 continue
             try:
-                past = series.history.last(min(model.fitted.context_length, model.key.window + 1))
                 model.forecast = predicted(
                     model.fitted,
-                    without_events(past, series.agendas(model.key), finished=True),
+                    _seen(series, model.key, model.fitted.context_length),
                     name=model.rung,
                     horizon=model.key.horizon,
                     levels=series.levels(model.key),
                 )
-            except InvalidParameter as error:
-                # it was fitted on top of a trained model that this process has not: fitted anew, it will have another
-                model.fitted, model.forecast, model.failures, model.tried = None, None, (str(error),), (0, 0)
-            except InvalidForecast as error:
-                self._set_aside(model, model.rung, str(error))
-            except ForecastError as error:
-                model.forecast, model.failures = None, (str(error),)
-            except Exception as error:  # noqa: BLE001  # a plug-in may raise anything: the load is served without it
-                self._set_aside(model, model.rung, f"{model.rung} failed to predict: {type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001  # whatever it is, the load is served without this forecast
+                self._no_forecast(model, error)
+
+    async def forecast_outside(self, series: SeriesState) -> None:
+        """The same with those that others brought: in a worker, which is killed if it takes too long."""
+        self.attach(series)
+        for model in list(series.models.values()):
+            fitted = model.fitted
+            if not isinstance(fitted, Outsider) or not len(series.history):
+                continue
+            past, levels = _seen(series, model.key, fitted.context_length), series.levels(model.key)
+            request = request_of(model.rung, fitted, past, horizon=model.key.horizon, levels=levels)
+            if is_answered(request, model.forecast):
+                continue
+            try:
+                found = forecast_of(request, await self._outside.forecast(request))
+            except (FitLost, ForecastError) as error:
+                if model.fitted is fitted:  # else another one came meanwhile
+                    self._no_forecast(model, error)
+            else:
+                if model.fitted is fitted:
+                    model.forecast = found
+
+    def _no_forecast(self, model: ModelState, error: Exception) -> None:
+        if isinstance(error, InvalidParameter):
+            # it was fitted on top of a trained model that this process has not: fitted anew, it will have another
+            model.fitted, model.forecast, model.failures, model.tried = None, None, (str(error),), (0, 0)
+        elif isinstance(error, (InvalidForecast, FitLost)):
+            self._set_aside(model, model.rung, str(error))
+        elif isinstance(error, ForecastError):
+            model.forecast, model.failures = None, (str(error),)
+        else:
+            self._set_aside(model, model.rung, f"{model.rung} failed to predict: {type(error).__name__}: {error}")
 
     def lacks_forecast(self, series: SeriesState) -> bool:
         """Whether a model of the series has not been asked for one yet."""
@@ -160,6 +188,7 @@ class Modelling:
         for model in list(series.models.values()):
             while self._due(series, model):
                 await self._fit(series, model)
+        await self.forecast_outside(series)
         self.forecast(series)
 
     def _due(self, series: SeriesState, model: ModelState) -> bool:
@@ -185,7 +214,7 @@ class Modelling:
             nonlocal tested
             model.tried = self._span(series, model)  # by now, for it may have waited for long
             tested = self._new_for(series, model)
-            known = dumps(model.fitted) if tested and model.fitted is not None else b""
+            known = bytes_of(model.fitted) if tested and model.fitted is not None else b""
             return request_for(series, model, ladder, model.tried, tested=tested, known=known)
 
         model.fitting, model.waits = True, ""
@@ -218,7 +247,7 @@ class Modelling:
         """Tests the fits of before this engine began, and keeps what that teaches."""
         for model in await self._trials.run(series):
             if model.fitted is not None:
-                await self._keep(series, model, dumps(model.fitted))
+                await self._keep(series, model, model.fitted)
         self.attach(series)
 
     async def _take(self, series: SeriesState, model: ModelState, done: FitDone, ladder: list[Rung]) -> None:
@@ -231,16 +260,18 @@ class Modelling:
         if done.rung < 0:
             return
         name, now = ladder[done.rung].forecaster, self._clock()
-        model.fitted, model.rung, model.fitted_at = loads(done.data), name, now
+        model.fitted, model.rung, model.fitted_at = held(name, done.data, done.about), name, now
         model.choice, model.trained = done.choice or model.choice, model.tried[1]
         model.premiums = _table(done.premiums)
         self._trials.passed(series, model)
         self._meter.fitted(name, "fitted", done.cpu_seconds)
-        await self._keep(series, model, done.data)
+        await self._keep(series, model, model.fitted)
 
-    async def _keep(self, series: SeriesState, model: ModelState, data: bytes) -> None:
+    async def _keep(self, series: SeriesState, model: ModelState, fitted: Held) -> None:
         added = [] if model.premiums is None else model.premiums.tolist()
-        kept = msgspec.msgpack.encode(Kept(model.rung, data, model.choice, sorted(model.lives.items()), added))
+        told = about_of(fitted)
+        lives = sorted(model.lives.items())
+        kept = msgspec.msgpack.encode(Kept(model.rung, bytes_of(fitted), model.choice, lives, added, told))
         stored = StoredModel(model.key.stored_name, kept, model.trained, model.fitted_at)
         await self._persistence.put_model(series.id, stored)
 
@@ -256,6 +287,13 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
     choice: Choice | None = None
     lives: list[tuple[int, bytes]] = []
     premiums: list[list[float]] = []
+    about: About | None = None  # only of plug-ins
+
+
+def _seen(series: SeriesState, key: ModelKey, length: int) -> TimeSeries:
+    """The past that a forecast looks at."""
+    past = series.history.last(min(length, key.window + 1))
+    return without_events(past, series.agendas(key), finished=True)
 
 
 def _table(found: list[list[float]]) -> FloatArray | None:

@@ -22,10 +22,10 @@ from scaler.replay.aim import Aim, Choice
 
 if TYPE_CHECKING:
     from forecasting.forecast import Forecast
-    from forecasting.forecaster import FittedForecaster
     from forecasting.series import FloatArray
     from scaler.decision import Outlook, Snapshot
     from scaler.engine.history import History
+    from scaler.engine.outsiders import Held
     from scaler.events import Event
     from scaler.settings import Settings
     from scaler.sources.base import MetricSource
@@ -170,7 +170,7 @@ class ModelState:
 
     key: ModelKey
     rung: str = ""  # the forecaster in use: the one asked for, or one further down the ladder
-    fitted: FittedForecaster | None = None
+    fitted: Held | None = None
     fitted_at: float = 0.0
     trained: int = 0  # time of the last sample that it was fitted to
     choice: Choice | None = None  # the quantile that was chosen with the fit

@@ -1,6 +1,6 @@
-"""A fit worker: reads fit requests on standard input, writes fitted forecasters on standard output.
+"""A fit worker: reads requests on standard input, writes fitted forecasters and plug-ins' forecasts on standard output.
 
-A process of its own, so that a fit that hangs, crashes or eats memory is killed without anybody else noticing.
+A process of its own, so that what hangs, crashes or eats memory is killed without anybody else noticing.
 Run as `python -m scaler.engine.worker MEMORY_BYTES SECONDS [KIND=FILE...]`: a fit that takes longer ends the process by
 itself, for the engine that should have ended it may have been killed. The files hold trained models to fit on top of.
 """
@@ -26,7 +26,8 @@ from forecasting.serialise import dumps, loads
 from forecasting.series import TimeSeries
 from forecasting.trial import put_to_test
 from scaler.engine.frames import encode_frame, read_frame
-from scaler.engine.messages import FitDone, FitRequest, FitStarted
+from scaler.engine.messages import FitDone, FitRequest, FitStarted, ForecastRequest, ToWorker
+from scaler.engine.outsiders import about, forecast_here
 from scaler.engine.probation import predicted
 from scaler.replay.choice import choose
 from scaler.training.in_use import ModelFiles
@@ -61,13 +62,14 @@ def climb(request: FitRequest, registry: Registry) -> Iterator[FitStarted | FitD
             choice = _choice(request, training, forecaster)
             ranks = _ranks(request, series, data)
             added = premiums(fitted, training, horizon=request.horizon)
+            told = about(rung.forecaster, fitted)
         except ForecastError as error:
             failures.append(str(error))
         except Exception as error:  # noqa: BLE001  # a plug-in may raise anything: the ladder goes on below it
             failures.append(f"{rung.forecaster} failed: {type(error).__name__}: {error}")
         else:
             table = [] if added is None else added.tolist()
-            yield FitDone(number, data, failures, time.process_time() - began, choice, ranks, table)
+            yield FitDone(number, data, failures, time.process_time() - began, choice, ranks, table, told)
             return
     yield FitDone(-1, b"", failures, time.process_time() - began)
 
@@ -108,10 +110,11 @@ def main() -> int:
     requests, answers = sys.stdin.buffer, _claim_stdout()
     registry = default_registry()
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
-        while (request := read_frame(requests, FitRequest)) is not None:
+        while (request := read_frame(requests, ToWorker)) is not None:
             signal.setitimer(signal.ITIMER_REAL, seconds)  # SIGALRM has no handler, so it ends the process
             models.refresh()  # what cannot be used, the engine tells
-            for message in climb(request, registry):
+            messages = [forecast_here(request)] if isinstance(request, ForecastRequest) else climb(request, registry)
+            for message in messages:
                 answers.write(encode_frame(message))
                 answers.flush()
             signal.setitimer(signal.ITIMER_REAL, 0.0)

@@ -45,6 +45,32 @@ NOTES = {
 }
 
 
+# a plug-in that forecasts well until a file appears, then hangs, in C and for ever
+MOODY = """
+import os, signal
+from dataclasses import dataclass
+import numpy as np
+from forecasting.forecast import Forecast
+from forecasting.serialise import stored_as
+@stored_as("moody/1")
+@dataclass(frozen=True)
+class Fitted:
+    context_length = 1
+    def predict(self, context, *, horizon, levels):
+        while os.path.exists(os.environ["MOOD"]):
+            signal.pause()
+        flat = np.full((len(levels), horizon), np.nan_to_num(context.values[-1]))
+        return Forecast(context.end, context.step, tuple(levels), flat, flat)
+@dataclass(frozen=True)
+class Moody:
+    name = "moody"
+    def min_history(self, step):
+        return 1
+    def fit(self, series, *, horizon, levels):
+        return Fitted()
+"""
+
+
 @dataclass
 class Bench:
     """A server whose fit workers do what the file `fault` says, and triggers of series of their own."""
@@ -162,3 +188,60 @@ async def test_an_engine_killed_in_the_middle_of_a_fit_is_noticed_at_once(make_b
         for worker in workers:
             with suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGKILL)
+
+
+@pytest.mark.chaos  # the suite has it at the pool and in the engine: tests/unit/engine/test_outsiders.py
+async def test_a_plug_in_that_hangs_long_after_its_first_forecast_holds_up_nobody(
+    prometheus: Any, make_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    site, mood = tmp_path / "site", tmp_path / "mood"
+    installed = site / "moody-1.0.dist-info"
+    installed.mkdir(parents=True)
+    (site / "moody.py").write_text(MOODY)
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: moody\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text("[foresail.forecasters]\nmoody = moody:Moody\n")
+    server = make_server(prometheus.url.removeprefix("http://"), fit_timeout="5s")
+    server.environment["PYTHONPATH"] = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
+    server.environment["MOOD"] = str(mood)
+    await server.start()
+    async with KedaClient(server.grpc) as keda:
+
+        async def explained(forecaster: str) -> dict[str, Any]:
+            metadata = {
+                "serverAddress": prometheus.url,
+                "query": f"vector(7) # {forecaster}",
+                "threshold": "10",
+                "forecaster": forecaster,
+                "queryStep": "10s",
+                "historyTimeWindow": "2d",
+            }
+            reading = await keda.poll(ref(metadata, name=forecaster))
+            assert reading.ok, reading.text
+            assert reading.value == pytest.approx(HEADROOM * 7)
+            (found,) = json.loads(server.get(f"/api/v1/triggers/shop/{forecaster}/explain"))["triggers"]
+            told: dict[str, Any] = found
+            return told
+
+        async def forecasts(forecaster: str, *, by: str) -> bool:
+            found = (await explained(forecaster))["forecast"]
+            return found is not None and found["model"] == by
+
+        async def both() -> bool:
+            return await forecasts("moody", by="moody") and await forecasts("naive", by="naive")
+
+        await until(both, lambda: f"they do not both forecast: {server.log.read_text()[-2000:]}")
+        mood.write_text("hang")
+
+        async def rests() -> bool:
+            assert await forecasts("naive", by="naive")
+            found = await explained("moody")
+            return str(found["note"]).startswith("moody gave no forecast within 5s: ") and bool(
+                found["forecast"]["used"]
+            )
+
+        await until(rests, lambda: f"it is not stood in for: {server.log.read_text()[-2000:]}")
+        naive = (await explained("naive"))["forecast"]
+        assert naive["age"] < 60.0
+    page = server.get("/metrics")
+    assert "foresail_engine_restarts_total 0.0" in page
+    assert "foresail_bugs_total{" not in page

@@ -14,9 +14,10 @@ from forecasting.registry import default_registry
 from forecasting.series import TimeSeries
 from scaler.edge.desk import TriggerDesk
 from scaler.engine.engine import Engine
-from scaler.engine.messages import FitDone, FitRequest, Register
+from scaler.engine.messages import FitDone, Register
 from scaler.engine.meter import NoMeter
 from scaler.engine.modelling import Modelling
+from scaler.engine.outsiders import forecast_here
 from scaler.engine.persistence import Persistence
 from scaler.engine.refresh import Refresh
 from scaler.engine.worker import climb
@@ -30,7 +31,7 @@ from tests.support.keda_edge import running_edge
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from scaler.engine.messages import ToEngine
+    from scaler.engine.messages import FitRequest, Forecasted, ForecastRequest, ToEngine
     from scaler.errors import ForesailError
 
 __all__ = ["NOW", "STEP", "Server", "serving"]
@@ -92,6 +93,9 @@ class _Here:
         assert isinstance(done, FitDone)
         return done
 
+    async def forecast(self, request: ForecastRequest) -> Forecasted:
+        return forecast_here(request)
+
 
 @dataclass
 class Server:
@@ -122,6 +126,7 @@ async def serving(values: np.ndarray, *, clock: Callable[[], float] = lambda: NO
         refresh=Refresh(persistence=persistence, observe_interval=15.0, concurrency=4, clock=clock, meter=meter),
         modelling=Modelling(
             fits=_Here(),
+            outside=_Here(),
             persistence=persistence,
             forecasters=tuple(default_registry().names()),
             settings=settings,

@@ -16,6 +16,7 @@ from scaler.engine.fits import FitLost
 from scaler.engine.messages import FitDone, FitRequest, Recalled, Update
 from scaler.engine.meter import NoMeter
 from scaler.engine.modelling import Modelling
+from scaler.engine.outsiders import forecast_here
 from scaler.engine.persistence import Persistence
 from scaler.engine.refresh import Refresh
 from scaler.engine.worker import climb
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from forecasting.registry import Registry
     from scaler.decision import Snapshot
-    from scaler.engine.messages import Evicted, Refused
+    from scaler.engine.messages import Evicted, Forecasted, ForecastRequest, Refused
     from scaler.errors import ForesailError
     from scaler.sources.base import MetricSource
 
@@ -92,18 +94,27 @@ class InlineFits:
     lost: dict[str, str] = field(default_factory=dict)
     requests: list[FitRequest] = field(default_factory=list)
     of_the_past: list[FitRequest] = field(default_factory=list)  # made only to be tested
+    lost_forecasts: dict[str, str] = field(default_factory=dict)  # the same of plug-ins' forecasts
+    asked: list[ForecastRequest] = field(default_factory=list)
+    registry: Callable[[], Registry] = default_registry
     waiting: int = 0
 
     async def fit(self, request: Callable[[], FitRequest], *, priority: int) -> FitDone:
         del priority
         return self._fit(request())
 
+    async def forecast(self, request: ForecastRequest) -> Forecasted:
+        self.asked.append(request)
+        if request.forecaster in self.lost_forecasts:
+            raise FitLost(self.lost_forecasts[request.forecaster], rung=0)
+        return forecast_here(request)
+
     def _fit(self, request: FitRequest) -> FitDone:
         (self.of_the_past if request.tested and not request.known else self.requests).append(request)
         for number, rung in enumerate(request.ladder):
             if rung.forecaster in self.lost:
                 raise FitLost(self.lost[rung.forecaster], rung=number)
-        *_, done = climb(request, default_registry())
+        *_, done = climb(request, self.registry())
         assert isinstance(done, FitDone)
         return done
 
@@ -188,6 +199,7 @@ async def make_workbench(store_path: Path) -> AsyncIterator[Callable[..., Workbe
             ),
             modelling=Modelling(
                 fits=fits,
+                outside=fits,
                 persistence=persistence,
                 forecasters=tuple(default_registry().names()),
                 settings=settings,

@@ -10,15 +10,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
 
 from forecasting.registry import default_registry
-from forecasting.serialise import loads
+from forecasting.serialise import Packed, loads
 from forecasting.series import TimeSeries
 from scaler.engine.fits import FitLost, FitPool, Priority
 from scaler.engine.frames import encode_frame
-from scaler.engine.messages import FitRequest, Rung
+from scaler.engine.messages import FitRequest, ForecastRequest, Rung
+from scaler.engine.outsiders import forecast_of
 from tests.support.keda_edge import eventually
 
 if TYPE_CHECKING:
@@ -102,6 +104,11 @@ def request(*ladder: str, values: tuple[float, ...] = (1.0,) * 300) -> FitReques
         horizon=8,
         levels=[0.5, 0.9],
     )
+
+
+def forecast_request(name: str) -> ForecastRequest:
+    data = msgspec.msgpack.encode(Packed("odd/1", msgspec.Raw(msgspec.msgpack.encode({}))))
+    return ForecastRequest(name, data, 0, 60, request().values, 8, [0.5, 0.9])
 
 
 @pytest.fixture
@@ -301,6 +308,22 @@ async def test_a_plug_in_whose_forecast_hangs_is_killed_in_its_worker() -> None:
     pool = FitPool(workers=1, timeout=4.0, memory=4 * GIB, command=odd("while True: pass"))
     with pytest.raises(FitLost, match=r"^odd did not finish within 4s$"):
         await pool.fit(lambda: request("odd", "naive"), priority=Priority.NEW)
+    await pool.close()
+
+
+async def test_the_forecast_of_a_plug_in_is_made_by_a_worker() -> None:
+    fit = "naive = known.create('naive').fit(context, horizon=horizon, levels=levels)"
+    predict = "return naive.predict(context, horizon=horizon, levels=levels)"
+    pool = FitPool(workers=1, timeout=60.0, memory=4 * GIB, command=odd(f"{fit}; {predict}"))
+    done = await pool.forecast(forecast_request("odd"))
+    await pool.close()
+    assert forecast_of(forecast_request("odd"), done).origin == 60 * 299
+
+
+async def test_a_plug_in_that_hangs_on_a_later_forecast_is_killed_in_its_worker() -> None:
+    pool = FitPool(workers=1, timeout=4.0, memory=4 * GIB, command=odd("while True: pass"))
+    with pytest.raises(FitLost, match=r"^odd gave no forecast within 4s$"):
+        await pool.forecast(forecast_request("odd"))
     await pool.close()
 
 
