@@ -162,8 +162,8 @@ $(DEPLOY)/.ready: deploy/tools.txt deploy/schemas.txt tests/deploy/schemas.py
 manifests: dev deploy-tools ## render the kustomize base from the chart
 	$(BIN)/python -m tests.support.manifests --write
 
-image: ## build the image for this machine, with docker
-	docker buildx build --file deploy/image/Dockerfile --tag $(IMAGE) --load .
+image: ## build the image for this machine, with docker; BASE=...@sha256:... for the base image of another build
+	BASE=$(BASE) deploy/image/docker.sh $(IMAGE)
 
 image-proof: dev ## build and run the image without a container engine; as root, on Debian
 	.ci/need buildah mmdebstrap

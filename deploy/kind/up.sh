@@ -16,7 +16,7 @@ if [ -n "${DRY_RUN:-}" ] || ! kind get clusters | grep -qx "$CLUSTER"; then
 fi
 
 say "images: Foresail from this checkout, the others from their registries"
-run docker buildx build --file ../image/Dockerfile --tag "$FORESAIL_IMAGE" --load ../..
+run ../image/docker.sh "$FORESAIL_IMAGE"
 run docker pull "$PROMETHEUS_IMAGE"
 run docker pull "$KUBE_STATE_METRICS_IMAGE"
 run kind load docker-image --name "$CLUSTER" "$FORESAIL_IMAGE" "$PROMETHEUS_IMAGE" "$KUBE_STATE_METRICS_IMAGE"

@@ -1,4 +1,4 @@
-"""Builds the image without a container engine, and runs it as Kubernetes would: `make image-proof`, as root on Debian.
+"""Builds the image twice without a container engine, and runs it as Kubernetes would: `make image-proof`, as root.
 
 Buildah executes the Dockerfile as it stands. The base image cannot be had here without a registry, so Debian's own
 Python on the same Debian release stands in for it; everything else is what will be shipped. Then the server runs in
@@ -21,7 +21,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 ROOT = Path(__file__).resolve().parents[2]
-BASE, IMAGE = "localhost/foresail-proof-base", "localhost/foresail-proof"
+BASE, IMAGE, AGAIN = (f"localhost/foresail-proof{what}" for what in ("-base", "", "-again"))
 PACKAGES = "python3,python3-venv,ca-certificates"
 PATIENCE = 120.0
 GRPC, HTTP = 16000, 18080  # the host's ports: the chroot shares its network
@@ -65,20 +65,54 @@ def base(cache: Path, mirror: str) -> None:
     run("buildah", "rm", container)
 
 
-def build(*, volumes: list[str]) -> None:
+def build(image: str, *, volumes: list[str]) -> None:
     """The Dockerfile, executed; times at the epoch, as a reproducible build has them."""
     given = [item for volume in volumes for item in ("--volume", volume)]
     run(
         *("buildah", "build", "--isolation", "chroot", "--timestamp", "0", "--no-cache", "--layers=false"),
-        *("--build-arg", f"BASE={BASE}", "--tag", IMAGE, "--file", "deploy/image/Dockerfile", *given, "."),
+        *("--build-arg", f"BASE={BASE}", "--tag", image, "--file", "deploy/image/Dockerfile", *given, "."),
         cwd=ROOT,
     )
 
 
+def described(image: str) -> dict[str, Any]:
+    """What buildah tells of an image."""
+    found: dict[str, Any] = json.loads(run("buildah", "inspect", "--type", "image", image))
+    return found
+
+
+def built_alike(image: str, again: str) -> str:
+    """Two builds from the same sources: the same layers and the same configuration; else what differs."""
+    first, second = ({"config": one["OCIv1"], "manifest": one["Manifest"]} for one in map(described, (image, again)))
+    assert first == second, f"two builds differ: {differences(image, again)}"
+    digest: str = json.loads(first["manifest"])["config"]["digest"]
+    return digest
+
+
+def differences(*images: str) -> list[str]:
+    """The files of which the images have not the same."""
+    found = []
+    for image in images:
+        container = run("buildah", "from", image)
+        try:
+            root = Path(run("buildah", "mount", container))
+            found.append({str(path.relative_to(root)): _state(path) for path in (root / "opt").rglob("*")})
+        finally:
+            run("buildah", "rm", container)
+    first, second = found
+    return sorted(path for path in first.keys() | second.keys() if first.get(path) != second.get(path))[:20]
+
+
+def _state(path: Path) -> tuple[int, int, str]:
+    """What is compared of a file: mode, time, content."""
+    status = path.lstat()
+    content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+    return status.st_mode, status.st_mtime_ns, hashlib.sha256(content).hexdigest()
+
+
 def configuration() -> dict[str, Any]:
     """The image's configuration, checked for what the chart relies on."""
-    described = json.loads(run("buildah", "inspect", "--type", "image", IMAGE))
-    config: dict[str, Any] = described["OCIv1"]["config"]
+    config: dict[str, Any] = described(IMAGE)["OCIv1"]["config"]
     assert config["User"] == "65532:65532", config["User"]
     assert config["Entrypoint"] == ["/opt/foresail/bin/foresail"], config["Entrypoint"]
     assert config["Cmd"] == ["serve"], config["Cmd"]
@@ -184,20 +218,21 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("/var/tmp/foresail-image-proof"))  # noqa: S108 - root's own
     parser.add_argument("--mirror", default="http://deb.debian.org/debian")
     parser.add_argument("--volume", action="append", default=[], help="for the build, such as a pip.conf; repeatable")
-    parser.add_argument("--keep", action="store_true", help="take the image that is there; do not build it again")
+    parser.add_argument("--keep", action="store_true", help="take the images that are there; do not build")
     arguments = parser.parse_args()
     data: Path = arguments.work / "data"
     data.mkdir(parents=True, exist_ok=True)
     run("chown", "65532:65532", str(data))
     if not arguments.keep:
         base(arguments.work, arguments.mirror)
-        build(volumes=arguments.volume)
+        build(IMAGE, volumes=arguments.volume)
+        build(AGAIN, volumes=arguments.volume)
     config = configuration()
     container = run("buildah", "from", IMAGE)
     try:
         root = Path(run("buildah", "mount", container))
         (root / "var/lib/foresail").mkdir(parents=True, exist_ok=True)  # as the kubelet does for a volume
-        found: dict[str, Any] = {"image": contents(root)}
+        found: dict[str, Any] = {"built_alike": built_alike(IMAGE, AGAIN), "image": contents(root)}
         found |= asyncio.run(serve(root, data, config["Env"]))
         found["fits"] = fit(root, data, config["Env"])
     finally:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KIND = DEPLOY / "kind"
-PROGRAMS = {"docker", "kind", "kubectl", "helm"}
+PROGRAMS = {"docker", "kind", "kubectl", "helm", "../image/docker.sh"}
 FILES = ("monitoring.yaml", "workload.yaml")
 
 
@@ -66,7 +66,7 @@ def test_up_builds_loads_and_installs_in_this_order() -> None:
     said = [" ".join(command) for command in of_script("up.sh")]
     order = [
         "kind create",
-        "docker buildx build",
+        "image/docker.sh foresail:kind",
         "kind load",
         "install keda",
         "monitoring.yaml",
