@@ -169,39 +169,42 @@ class Stack:
         self.step = series[0].step
         self.times: IntArray = np.array([one.end for one in series], dtype=np.int64)
         width = reach(self.step)
-        self._values = np.full((len(series), width), np.nan)
-        self._units = np.ones((len(series), 1))
-        for row, (one, unit) in enumerate(zip(series, units, strict=True)):
-            seen = one.values[-width:]
-            if not seen.size:
-                continue
-            if np.isnan(seen.sum()):  # gaps are filled at once; what has none is divided where it is looked at
-                self._values[row, -seen.size :] = in_units(seen, unit, self.step)
-            else:
-                self._values[row, -seen.size :], self._units[row] = seen, unit
+        self._units = np.array(units)[:, None]
+        # what is not looked at is neither copied nor divided
+        self._ends = [_filled(one.values[-width:], self.step) for one in series]
 
     def take(self, oldest: int, newest: int) -> FloatArray:
         """See `Pasts.take`."""
-        width = self._values.shape[1]
+        out = np.empty((len(self._ends), oldest - newest + 1))
+        for row, seen in zip(out, self._ends, strict=True):
+            part = seen[max(0, len(seen) - 1 - oldest) : max(0, len(seen) - newest)]
+            unknown = row.size - part.size
+            row[unknown:] = part
+            if unknown:
+                row[:unknown] = np.nan
         with np.errstate(over="ignore", under="ignore"):
-            loads = self._values[:, width - 1 - oldest : width - newest] / self._units
-        return np.clip(loads, 0.0, _HIGHEST, out=loads)
+            out /= self._units
+        return np.clip(out, 0.0, _HIGHEST, out=out)
 
 
 def in_units(values: FloatArray, unit: float, step: int) -> FloatArray:
     """Loads in units with short gaps filled, none negative, none absurd."""
     with np.errstate(over="ignore", under="ignore"):
-        loads = values / unit
-        np.clip(loads, 0.0, _HIGHEST, out=loads)
-    if np.isnan(loads.sum()):  # one pass, where all is known
-        missing = np.isnan(loads)
-        gaps, known = np.flatnonzero(missing), np.flatnonzero(~missing)
-        before = np.searchsorted(known, gaps) - 1
-        gaps, before = gaps[before >= 0], before[before >= 0]
-        last = known[before]
-        near = gaps - last <= _steps(FILL, step)
-        loads[gaps[near]] = loads[last[near]]
-    return np.asarray(loads)
+        loads = _filled(values, step) / unit
+    return np.clip(loads, 0.0, _HIGHEST, out=loads)
+
+
+def _filled(values: FloatArray, step: int) -> FloatArray:
+    """Short gaps take the last known value; the same array where there are none."""
+    if not np.isnan(values.sum()):  # one pass, where all is known
+        return values
+    gaps = np.flatnonzero(np.isnan(values))
+    begins = np.diff(gaps, prepend=-2) > 1
+    last = gaps[begins][np.cumsum(begins) - 1] - 1
+    near = (last >= 0) & (gaps - last <= _steps(FILL, step))
+    out = values.copy()
+    out[gaps[near]] = values[last[near]]
+    return out
 
 
 def reach(step: int) -> int:
@@ -288,6 +291,9 @@ def _sums(loads: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Cumulative sum and count of what is known, a column longer."""
     missing = np.isnan(loads)
     total = np.zeros((len(loads), loads.shape[1] + 1))
+    if not missing.any():
+        np.cumsum(loads, axis=1, out=total[:, 1:])
+        return total, np.broadcast_to(np.arange(float(total.shape[1])), total.shape)
     count = np.zeros_like(total)
     np.cumsum(np.where(missing, 0.0, loads), axis=1, out=total[:, 1:])
     np.cumsum(~missing, axis=1, out=count[:, 1:])
@@ -334,25 +340,32 @@ def _lately(recent: FloatArray, layout: _Layout, horizons: Sequence[int]) -> Flo
     log = _log(recent)
     highest = _rolling_highest(log, horizons)
     # the latest moves whose outcome is known: they end now, some minutes ago, ...
-    ends = np.arange(last, last - layout.day, -layout.stride)
-    begins = ends - np.array(horizons)[:, None]
-    levels = _log(mean[:, begins - width + 1])
-    moves = np.empty((len(recent), 2, *begins.shape), dtype=np.float32)
-    moves[:, 0] = log[:, None, ends] - levels
+    back = slice(last, last - layout.day, -layout.stride)
+    ended = log[:, back]
+    moves = np.empty((len(recent), 2, len(horizons), ended.shape[1]), dtype=np.float32)
     for i, horizon in enumerate(horizons):
-        moves[:, 1, i] = highest[horizon][:, ends] - levels[:, i]
-    moves = moves.reshape(len(recent), -1, len(ends))
-    unknown = ~np.isfinite(moves)
-    moves[unknown] = 0.0
-    known = ~unknown
+        begin = last - horizon - width + 1
+        level = _log(mean[:, begin : begin - layout.day : -layout.stride])
+        np.subtract(ended, level, out=moves[:, 0, i])
+        np.subtract(highest[horizon][:, back], level, out=moves[:, 1, i])
+    return _summed(moves.reshape(len(recent), -1, ended.shape[1]), layout)
+
+
+def _summed(moves: Float32Array, layout: _Layout) -> FloatArray:
+    """What `_lately` tells of the moves, the latest first; shape (7, N, A)."""
+    known = np.isfinite(moves)
+    unknown = None if known.all() else ~known
+    if unknown is not None:
+        moves[unknown] = 0.0
     squares = np.square(moves)
     out = [_ratio(squares.sum(axis=2), known.sum(axis=2))]
-    moves[unknown] = -np.inf
     for minutes in _LATELY:
         some = slice(0, max(1, _steps(minutes, layout.step) // layout.stride))
-        held = known[..., some].sum(axis=2)
-        total = np.where(known[..., some], moves[..., some], 0.0).sum(axis=2)
-        out += [_ratio(squares[..., some].sum(axis=2), held), _ratio(total, held), _known(moves[..., some].max(axis=2))]
+        held, seen = known[..., some].sum(axis=2), moves[..., some]
+        total = seen.sum(axis=2)
+        if unknown is not None:
+            seen = np.where(unknown[..., some], np.float32(-np.inf), seen)
+        out += [_ratio(squares[..., some].sum(axis=2), held), _ratio(total, held), _known(seen.max(axis=2))]
     return np.stack(out)
 
 
@@ -456,19 +469,18 @@ def _tokens(pasts: Pasts, layout: _Layout, recent: FloatArray, level: FloatArray
 
 def _binned(loads: FloatArray, layout: _Layout) -> tuple[Float32Array, FloatArray, Float32Array, Float32Array]:
     """Log of the mean, share known, log of the highest and of the lowest, of each bin; each (N, T)."""
-    total, count = _sums(loads)
     first, end = layout.bins.T
-    held = count[:, end] - count[:, first]
-    mean = _log(_ratio((total[:, end] - total[:, first]).clip(min=0.0), held))
     ends = np.stack([first, end], axis=1).reshape(-1)
     missing = np.isnan(loads)
-    nothing = np.zeros((len(loads), 1))
-    highest = np.maximum.reduceat(np.concatenate([np.where(missing, 0.0, loads), nothing], axis=1), ends, axis=1)[
-        :, ::2
-    ]
-    lowest = np.minimum.reduceat(np.concatenate([np.where(missing, np.inf, loads), nothing], axis=1), ends, axis=1)[
-        :, ::2
-    ]
+    held = np.broadcast_to((end - first).astype(np.float64), (len(loads), len(first)))
+    filled = [np.concatenate([loads, np.zeros((len(loads), 1))], axis=1)] * 2
+    if missing.any():
+        filled = [np.where(np.isnan(filled[0]), nothing, filled[0]) for nothing in (0.0, np.inf)]
+        known = np.concatenate([~missing, np.zeros((len(loads), 1), dtype=bool)], axis=1)
+        held = np.add.reduceat(known, ends, axis=1, dtype=np.float64)[:, ::2]
+    mean = _log(_ratio(np.add.reduceat(filled[0], ends, axis=1)[:, ::2], held))
+    highest = np.maximum.reduceat(filled[0], ends, axis=1)[:, ::2]
+    lowest = np.minimum.reduceat(filled[1], ends, axis=1)[:, ::2]
     unknown = held == 0
     return (
         mean,
