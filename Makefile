@@ -79,7 +79,7 @@ chaos: dev ## inject every fault of docs/faults.md into the running system, then
 bench-forecast: dev ## accuracy, coverage and cost of every method on the traces in TRACES; MORE=... adds options
 	$(BIN)/python -m tests.bench.forecast $(TRACES) $(MORE)
 
-bench-lstm: dev ## the recurrent network on the traces in TRACES, a third of them left out at a time; trains first
+bench-lstm: dev ## the recurrent network on the traces in TRACES, one of them left out at a time; trains first
 	$(BIN)/python -m tests.bench.lstm $(TRACES) --networks bench-networks --train --cold --full
 
 fleet: dev ## train the fleet model that ships, on generated series
