@@ -38,8 +38,9 @@ __all__ = ["FittedLstm", "Lstm", "predict_all"]
 
 _DEPTHS = depth(KNOTS)
 _CALIBRATION_ORIGINS = 1500
-# So many independent outcomes weigh as much as the quantiles that the network was trained to give.
-_PRIOR = 24.0
+# So many independent outcomes weigh as much as the quantiles that the network was trained to give. One day is like the
+# next in little: what its tails were like makes those of the next day worse, so it takes about a week.
+_PRIOR = 200.0
 # Origins handled at once: bounds the memory of a batch.
 _CHUNK = 256
 _SERIES = 32  # of which two weeks each stay in the processor's cache
