@@ -26,6 +26,8 @@ class TimeSeries:
         start: Time of the first sample, epoch seconds, a multiple of `step`.
         step: Distance of two samples in seconds, positive.
         values: float64, shape (n,), read-only. A missing sample is NaN, never 0; infinities are refused.
+        covariates: Other series at the same moments, known up to the same one, as are their values; shape (K, n), NaN
+            where unknown. None: there are none. See `forecasting.covariates`.
 
     Raises:
         InvalidSeries: The grid or the values break the above.
@@ -34,6 +36,7 @@ class TimeSeries:
     start: int
     step: int
     values: FloatArray
+    covariates: FloatArray | None = None
 
     def __post_init__(self) -> None:
         if self.step <= 0:
@@ -50,6 +53,19 @@ class TimeSeries:
             raise InvalidSeries("values hold an infinity; a sample that is not known is NaN")
         values.setflags(write=False)
         object.__setattr__(self, "values", values)
+        if self.covariates is not None:
+            self._check_covariates(np.array(self.covariates, dtype=np.float64))
+
+    def _check_covariates(self, covariates: FloatArray) -> None:
+        if covariates.ndim != 2 or covariates.shape[1] != len(self.values):
+            raise InvalidSeries(
+                f"covariates must have a row for each and {len(self.values)} columns, one for each sample, "
+                f"not the shape {covariates.shape}"
+            )
+        if np.isinf(covariates).any():
+            raise InvalidSeries("covariates hold an infinity; a sample that is not known is NaN")
+        covariates.setflags(write=False)
+        object.__setattr__(self, "covariates", covariates)
 
     @classmethod
     def from_samples(cls, samples: Iterable[tuple[float, float]], *, step: int) -> TimeSeries:
@@ -88,22 +104,33 @@ class TimeSeries:
     def until(self, time: float) -> TimeSeries:
         """The samples up to and including `time`: what was known then."""
         n = max(0, min(len(self), int((time - self.start) // self.step) + 1))
-        return TimeSeries(self.start, self.step, self.values[:n])
+        return self._part(0, n)
 
     def first(self, n: int) -> TimeSeries:
         """The first `n` samples, or all if there are fewer."""
-        return TimeSeries(self.start, self.step, self.values[: max(0, n)])
+        return self._part(0, max(0, n))
 
     def last(self, n: int) -> TimeSeries:
         """The last `n` samples, or all if there are fewer."""
-        skip = max(0, len(self) - n)
-        return TimeSeries(self.start + skip * self.step, self.step, self.values[skip:])
+        return self._part(max(0, len(self) - n), len(self))
+
+    def _part(self, begin: int, end: int) -> TimeSeries:
+        beside = None if self.covariates is None else self.covariates[:, begin:end]
+        return TimeSeries(self.start + begin * self.step, self.step, self.values[begin:end], beside)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TimeSeries):
             return NotImplemented
-        return (self.start, self.step) == (other.start, other.step) and np.array_equal(
-            self.values, other.values, equal_nan=True
+        return (
+            (self.start, self.step) == (other.start, other.step)
+            and np.array_equal(self.values, other.values, equal_nan=True)
+            and _same(self.covariates, other.covariates)
         )
 
     __hash__ = None  # type: ignore[assignment]  # arrays do not hash
+
+
+def _same(one: FloatArray | None, other: FloatArray | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one, other, equal_nan=True)

@@ -45,6 +45,7 @@ __all__ = [
     "Pasts",
     "Rows",
     "Stack",
+    "filled",
     "in_units",
     "inputs",
     "reach",
@@ -171,7 +172,7 @@ class Stack:
         width = reach(self.step)
         self._units = np.array(units)[:, None]
         # what is not looked at is neither copied nor divided
-        self._ends = [_filled(one.values[-width:], self.step) for one in series]
+        self._ends = [filled(one.values[-width:], self.step) for one in series]
 
     def take(self, oldest: int, newest: int) -> FloatArray:
         """See `Pasts.take`."""
@@ -190,11 +191,11 @@ class Stack:
 def in_units(values: FloatArray, unit: float, step: int) -> FloatArray:
     """Loads in units with short gaps filled, none negative, none absurd."""
     with np.errstate(over="ignore", under="ignore"):
-        loads = _filled(values, step) / unit
+        loads = filled(values, step) / unit
     return np.clip(loads, 0.0, _HIGHEST, out=loads)
 
 
-def _filled(values: FloatArray, step: int) -> FloatArray:
+def filled(values: FloatArray, step: int) -> FloatArray:
     """Short gaps take the last known value; the same array where there are none."""
     if not np.isnan(values.sum()):  # one pass, where all is known
         return values

@@ -7,6 +7,8 @@ import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from scaler.engine.beside import beside_ids
+from scaler.errors import InvalidTrigger, TenantRefused
 from scaler.tenancy.ledger import Ledger
 from scaler.tenancy.promql import enforce
 from scaler.tenancy.tenants import quotas_of, tenant_of
@@ -38,6 +40,13 @@ def bound(config: TriggerConfig, settings: Settings) -> TriggerConfig:
     tenant.check_source(config)
     matchers = tenant.matchers(namespace)
     enforce(config.query, matchers)
+    for number, query in enumerate(config.covariates, start=1):
+        try:
+            enforce(query, matchers)
+        except InvalidTrigger as error:
+            raise InvalidTrigger([f"covariates, line {number}: {problem}" for problem in error.problems]) from error
+        except TenantRefused as error:
+            raise TenantRefused(f"covariates, line {number}: {error}") from error
     return replace(config, matchers=matchers) if matchers else config
 
 
@@ -64,8 +73,13 @@ def counted(ledger: Ledger, config: TriggerConfig, *, samples: int) -> Iterator[
     Raises:
         LimitReached: The namespace has no room for it.
     """
-    namespace, series = config.namespace_of_object, config.series_id
-    ledger.add(config.key.id, namespace=namespace, series=series, size=_BYTES_A_SAMPLE * samples)
+    ledger.add(
+        config.key.id,
+        namespace=config.namespace_of_object,
+        series=config.series_id,
+        size=_BYTES_A_SAMPLE * samples,
+        beside=beside_ids(config),
+    )
     try:
         yield
     except BaseException:

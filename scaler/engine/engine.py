@@ -16,6 +16,7 @@ import msgspec
 from scaler.decision import Snapshot
 from scaler.engine.admission import bound, counted, ledger_of, tenant_name
 from scaler.engine.alignment import lives_tested, longest_period
+from scaler.engine.beside import Beside
 from scaler.engine.decisions import DecisionLog
 from scaler.engine.gating import Gating, is_gate_record
 from scaler.engine.history import History
@@ -93,6 +94,7 @@ class Engine:
         self._modelling = modelling
         self._persistence = persistence
         self._gating = Gating(persistence=persistence, policy_of=self._policy)
+        self._beside = Beside(refresh=refresh, clock=clock)
         self._start_up = StartUp(refresh=refresh, clock=clock)
         self._publish = publish
         self._publisher = Publisher(publish=publish, persistence=persistence, clock=clock, settings=settings)
@@ -141,10 +143,14 @@ class Engine:
         config = bound(config, self._settings)
         with counted(self._ledger, config, samples=self._capacity(config)):
             series = self._series.get(config.series_id) or self._open_series(config)
+            beside = self._beside.take(config, capacity=self._capacity(config), open_series=self._made_series)
         reaches_back = self._capacity(config) > series.history.capacity
         series.history.capacity = max(series.history.capacity, self._capacity(config))
         state = TriggerState(
-            config=config, called_at=self._monotonic(), agenda=agenda_of(config, self._settings.events)
+            config=config,
+            called_at=self._monotonic(),
+            agenda=agenda_of(config, self._settings.events),
+            covariates=beside,
         )
         self._gating.recall(state)
         series.triggers[config.key.id] = state
@@ -153,7 +159,7 @@ class Engine:
         if series.loaded:
             self._modelling.forecast(series)
             self._publisher.tell_of(series)
-            self._start(("step" if reaches_back else "fit", series.id))
+            self._start(("step" if reaches_back or beside else "fit", series.id))
 
     def _capacity(self, config: TriggerConfig) -> int:
         """Samples to hold: a window before the earliest fit that is looked back on, and what has come since."""
@@ -173,9 +179,14 @@ class Engine:
         trigger.recalled = stored.outlook
 
     def _open_series(self, config: TriggerConfig) -> SeriesState:
+        series = self._series[config.series_id] = self._made_series(config)
+        self._start(("first", series.id))
+        return series
+
+    def _made_series(self, config: TriggerConfig) -> SeriesState:
         spec = config.resolve(self._settings.sources)
         protect(*spec.secrets)
-        series = SeriesState(
+        return SeriesState(
             id=config.series_id,
             query=enforce(config.query, config.matchers),
             matchers=config.matchers,
@@ -186,9 +197,6 @@ class Engine:
             signal=signal_warning(config.query),
             history=History(step=config.step, capacity=self._capacity(config)),
         )
-        self._series[series.id] = series
-        self._start(("first", series.id))
-        return series
 
     # --- the loop --------------------------------------------------------------------------
 
@@ -252,6 +260,7 @@ class Engine:
             self._gating.forget_future(series)
             self._schedule_observe(series)
             self._schedule_step(series)
+        self._beside.cut(self._clock())
 
     async def settle(self) -> None:
         """Returns when no job is under way."""
@@ -320,7 +329,7 @@ class Engine:
         self._schedule_step(series)
 
     async def _step(self, series: SeriesState) -> None:
-        extended = await self._refresh.extend(series)
+        _, extended = await asyncio.gather(self._beside.extend(series), self._refresh.extend(series))
         if extended or self._modelling.lacks_forecast(series):
             await self._modelling.forecast_outside(series)
             async with self._turns:
@@ -386,6 +395,7 @@ class Engine:
         for series, trigger_id in idle:
             self._gating.keep(series.triggers.pop(trigger_id))
             self._ledger.remove(trigger_id)
+            await self._beside.drop(trigger_id)
             del self._series_of[trigger_id]
             if not series.triggers:
                 empty[series.id] = self._series.pop(series.id)

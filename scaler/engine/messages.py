@@ -169,6 +169,7 @@ class FitRequest(_Message, frozen=True):
     known: bytes = b""
     steps: int = 1
     window: int = 0  # steps of history that a forecast may look at
+    covariates: list[bytes] = []  # as `values`, at the same moments
 
 
 class FitStarted(_Message, frozen=True):
@@ -208,6 +209,7 @@ class ForecastRequest(_Message, frozen=True):
     values: bytes  # float64, little endian
     horizon: int
     levels: list[float]
+    covariates: list[bytes] = []  # as `values`, at the same moments
 
 
 class Forecasted(_Message, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import numpy as np
 
 from forecasting.errors import ForecastError, InvalidForecast, InvalidParameter, InvalidState
 from forecasting.premium import CHOICES
+from scaler.engine.beside import with_covariates
 from scaler.engine.fits import FitLost, Priority
 from scaler.engine.ladder import ban, is_due, rungs
 from scaler.engine.messages import About
@@ -293,7 +294,7 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
 def _seen(series: SeriesState, key: ModelKey, length: int) -> TimeSeries:
     """The past that a forecast looks at."""
     past = series.history.last(min(length, key.window + 1))
-    return without_events(past, series.agendas(key), finished=True)
+    return with_covariates(without_events(past, series.agendas(key), finished=True), series.beside(key))
 
 
 def _table(found: list[list[float]]) -> FloatArray | None:

@@ -9,6 +9,8 @@ from scaler.decision.reading import level_of
 from scaler.engine.state import BANDS, level_row
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from forecasting.forecast import Forecast
     from scaler.engine.state import ModelState, SeriesState, TriggerState
     from scaler.settings import Settings
@@ -35,12 +37,19 @@ def snapshot(series: SeriesState, trigger: TriggerState, *, now: float, settings
         outlook=outlook,
         note=note,
         error=series.error,
-        warning="; ".join(filter(None, (series.signal, series.warning))),
+        warning="; ".join(filter(None, (series.signal, series.warning, *_unknown(trigger)))),
         lead_time=trigger.lead_time.seconds,
         lead_time_origin=trigger.lead_time.origin,
         # the edge decides by this snapshot until it is too old
         events=trigger.agenda.ahead(series.history, now=now, until=now + ahead + settings.observed_max_age),
     )
+
+
+def _unknown(trigger: TriggerState) -> Iterator[str]:
+    """What keeps covariates from being known."""
+    for number, one in enumerate(trigger.covariates, start=1):
+        if one.past_error:
+            yield f"covariate {number} cannot be fetched, so forecasts do without: {one.past_error}"
 
 
 def _known_outlook(

@@ -16,7 +16,7 @@ from forecasting.errors import ForecastError, InvalidForecast, InvalidParameter,
 from forecasting.forecast import Forecast
 from forecasting.registry import BUILT_IN
 from forecasting.serialise import dumps, loads
-from forecasting.series import TimeSeries
+from scaler.engine.beside import decoded, encoded
 from scaler.engine.messages import About, Forecasted, ForecastRequest
 from scaler.engine.probation import predicted
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from forecasting.forecaster import FittedForecaster
+    from forecasting.series import TimeSeries
 
 __all__ = [
     "FORECAST_WITHIN",
@@ -112,7 +113,7 @@ def about(name: str, fitted: FittedForecaster) -> About | None:
 
 def forecast_here(request: ForecastRequest) -> Forecasted:
     """The forecast that is asked for, or why there is none."""
-    past = TimeSeries(request.start, request.step, np.frombuffer(request.values, dtype="<f8"))
+    past = decoded(request)
     name = request.forecaster
     try:
         found = predicted(loads(request.data), past, name=name, horizon=request.horizon, levels=request.levels)
@@ -143,8 +144,8 @@ def request_of(
     name: str, fitted: Outsider, past: TimeSeries, *, horizon: int, levels: Sequence[float]
 ) -> ForecastRequest:
     """What to ask a worker for."""
-    values = past.values.astype("<f8").tobytes()
-    return ForecastRequest(name, fitted.data, past.start, past.step, values, horizon, list(levels))
+    values, beside = encoded(past)
+    return ForecastRequest(name, fitted.data, past.start, past.step, values, horizon, list(levels), beside)
 
 
 def is_answered(request: ForecastRequest, forecast: Forecast | None) -> bool:

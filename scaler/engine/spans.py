@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from forecasting.registry import default_registry
 from scaler.engine.alignment import lives_tested, longest_period, train_end
+from scaler.engine.beside import encoded, with_covariates
 from scaler.engine.messages import FitRequest, Rung
 from scaler.engine.state import BANDS
 from scaler.engine.timetable import spread
@@ -73,11 +74,13 @@ def request_for(
     first, last = span
     key, past = model.key, series.history.last().until(last)
     past = past.last((last - first) // series.step + 1)
+    past = without_events(past, series.agendas(key))
+    values, beside = encoded(with_covariates(past, series.beside(key)))
     return FitRequest(
         ladder=[_following(rung, key) for rung in ladder],
         start=past.start,
         step=past.step,
-        values=without_events(past, series.agendas(key)).values.astype("<f8").tobytes(),
+        values=values,
         horizon=key.horizon,
         levels=list(BANDS),  # the same whichever levels its triggers ask for
         aim=key.aim if known or not tested else None,
@@ -86,6 +89,7 @@ def request_for(
         known=known,
         steps=key.steps,
         window=key.window,
+        covariates=beside,
     )
 
 

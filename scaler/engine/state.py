@@ -52,6 +52,7 @@ class ModelKey:
         time_zone: Whose clocks the load follows,
         holidays: and whose holidays.
         events: What is announced, and so not to be learned.
+        covariates: Ids of the series that it looks at beside the load's own.
         aim: What the quantile is chosen for; None: it is given.
     """
 
@@ -63,6 +64,7 @@ class ModelKey:
     time_zone: str = "UTC"
     holidays: str = ""
     events: tuple[Event, ...] = ()
+    covariates: tuple[str, ...] = ()
     aim: Aim | None = None
 
     @property
@@ -72,7 +74,7 @@ class ModelKey:
         name += f";window={self.window};horizon={self.horizon};steps={self.steps};zone={self.time_zone}"
         if self.holidays:
             name += f";holidays={self.holidays}"
-        for what, value in (("events", self.events), ("aim", self.aim)):
+        for what, value in (("events", self.events), ("covariates", self.covariates), ("aim", self.aim)):
             if value:
                 name += f";{what}={hashlib.blake2b(msgspec.msgpack.encode(value), digest_size=8).hexdigest()}"
         return name
@@ -85,6 +87,7 @@ class TriggerState:
     config: TriggerConfig
     called_at: float
     agenda: Agenda = field(default_factory=Agenda)  # its announced events
+    covariates: tuple[SeriesState, ...] = ()  # the series beside its own
     gate: GateState = field(default_factory=GateState)  # how its forecasts have done
     judgement: Judgement = field(default_factory=Judgement)  # what that comes to
     lead_time: LeadTime = field(init=False)  # the one in force
@@ -148,6 +151,7 @@ class TriggerState:
             time_zone=config.time_zone,
             holidays=config.holidays,
             events=self.agenda.events,
+            covariates=tuple(one.id for one in self.covariates),
             aim=None if allowed is None else Aim(allowed, msgspec.structs.replace(policy, observe_only=False)),
         )
         self.ahead = self.lead_time, key
@@ -248,6 +252,11 @@ class SeriesState:
     def agendas(self, key: ModelKey) -> list[Agenda]:
         """The announced events of the triggers that use the model: the same for all, so those of one."""
         return next(([t.agenda] for t in self.triggers.values() if t.model_key == key), [])
+
+    def beside(self, key: ModelKey) -> list[History]:
+        """The covariates of the triggers that use the model: the same for all, so those of one."""
+        triggers = (t for t in self.triggers.values() if t.model_key == key)
+        return next(([one.history for one in trigger.covariates] for trigger in triggers), [])
 
 
 def _bought(premium: float, model: ModelState, found: FloatArray, *, steps: int) -> Choice:

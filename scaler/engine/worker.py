@@ -17,14 +17,13 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from forecasting.covariates import WithCovariates
 from forecasting.errors import ForecastError, InsufficientHistory
 from forecasting.premium import premiums
 from forecasting.registry import default_registry
 from forecasting.serialise import dumps, loads
-from forecasting.series import TimeSeries
 from forecasting.trial import put_to_test
+from scaler.engine.beside import decoded
 from scaler.engine.frames import encode_frame, read_frame
 from scaler.engine.messages import FitDone, FitRequest, FitStarted, ForecastRequest, ToWorker
 from scaler.engine.outsiders import about, forecast_here
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
     from forecasting.forecaster import FittedForecaster, Forecaster
     from forecasting.registry import Registry
+    from forecasting.series import TimeSeries
     from scaler.replay.aim import Choice
 
 __all__ = ["climb", "main"]
@@ -48,7 +48,7 @@ _FULL = 0.8  # a worker that takes this share of its memory between two fits is 
 
 def climb(request: FitRequest, registry: Registry) -> Iterator[FitStarted | FitDone]:
     """Tries the rungs in order; the last message is the FitDone."""
-    series = TimeSeries(request.start, request.step, np.frombuffer(request.values, dtype="<f8"))
+    series = decoded(request)
     training = series if request.known else series.first(len(series) - request.tested)
     failures: list[str] = []
     began = time.process_time()
@@ -56,6 +56,8 @@ def climb(request: FitRequest, registry: Registry) -> Iterator[FitStarted | FitD
         yield FitStarted(number)
         try:
             forecaster = registry.create(rung.forecaster, rung.parameters)
+            if series.covariates is not None:
+                forecaster = WithCovariates(base=forecaster)
             fitted = forecaster.fit(training, horizon=request.horizon, levels=request.levels)
             data = dumps(fitted)
             _try_out(fitted, rung.forecaster, training, request)

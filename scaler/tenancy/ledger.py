@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from scaler.errors import LimitReached
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from scaler.tenancy.tenants import Quotas
 
@@ -48,42 +48,46 @@ class Ledger:
         self._quotas_of = quotas_of
         self._monotonic = monotonic
         self._usages: dict[str, Usage] = {}
-        self._entries: dict[str, tuple[str, str]] = {}  # trigger id -> namespace, series
+        self._entries: dict[str, tuple[str, tuple[str, ...]]] = {}  # trigger id -> namespace, series
 
-    def add(self, trigger: str, *, namespace: str, series: str, size: int) -> None:
-        """Takes a trigger in, which uses the series with this many bytes of samples.
+    def add(self, trigger: str, *, namespace: str, series: str, size: int, beside: Sequence[str] = ()) -> None:
+        """Takes a trigger in, which uses the series, and others beside it, with this many bytes of samples each.
 
         Raises:
             LimitReached: Its namespace has no room for it; nothing is counted then.
         """
         usage = self._usages.get(namespace) or Usage()
-        users, before = usage.series.get(series, (0, 0))
-        more = max(0, size - before)
+        used = tuple(dict.fromkeys((series, *beside)))
+        held = [usage.series.get(one, (0, 0)) for one in used]
+        more = sum(max(0, size - before) for _, before in held)
+        new = sum(not users for users, _ in held)
         quotas = self._quotas_of(namespace)
         for quota, most, has, wanted, what in (
             ("namespace_triggers", quotas.triggers, usage.triggers, 1, "triggers in use"),
-            ("namespace_series", quotas.series, len(usage.series), int(not users), "distinct series"),
+            ("namespace_series", quotas.series, len(usage.series), new, "distinct series"),
             ("namespace_bytes", quotas.bytes, usage.bytes, more, "bytes of samples in memory"),
         ):
             if most and wanted and has + wanted > most:
                 raise LimitReached.of_namespace(namespace, quota=quota, most=most, has=has, what=what)
         self._usages[namespace] = usage
-        self._entries[trigger] = namespace, series
-        usage.series[series] = users + 1, before + more
+        self._entries[trigger] = namespace, used
+        for one, (users, before) in zip(used, held, strict=True):
+            usage.series[one] = users + 1, max(before, size)
         usage.triggers += 1
         usage.bytes += more
 
     def remove(self, trigger: str) -> None:
         """The trigger is not in use any more."""
-        namespace, series = self._entries.pop(trigger)
+        namespace, used = self._entries.pop(trigger)
         usage = self._usages[namespace]
-        users, size = usage.series[series]
         usage.triggers -= 1
-        if users > 1:
-            usage.series[series] = users - 1, size
-        else:
-            del usage.series[series]
-            usage.bytes -= size
+        for series in used:
+            users, size = usage.series[series]
+            if users > 1:
+                usage.series[series] = users - 1, size
+            else:
+                del usage.series[series]
+                usage.bytes -= size
         if not usage.triggers and not usage.fits:
             del self._usages[namespace]
 

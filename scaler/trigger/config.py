@@ -32,7 +32,7 @@ from scaler.regions import REGION
 from scaler.sources.base import SourceSpec
 from scaler.time_zones import TIME_ZONE
 from scaler.trigger.key import digest_of
-from scaler.trigger.kinds import FORECASTER, LEAD_TIME, QUANTILE, SHORTFALL, STEP, WORKLOAD
+from scaler.trigger.kinds import COVARIATES, FORECASTER, LEAD_TIME, QUANTILE, SHORTFALL, STEP, WORKLOAD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -242,6 +242,16 @@ class TriggerConfig:
         text(maximum=256),
         group=_FORECAST,
         doc="`forecaster.NAME` sets the parameter NAME of the chosen method.",
+    )
+    covariates: tuple[str, ...] = parameter(
+        "covariates",
+        COVARIATES,
+        default=(),
+        group=_FORECAST,
+        doc="Other queries to the same source whose series move minutes before the load does, such as sign-ins or the "
+        "load of the service in front: up to 4, one a line. What their latest values say is learned from the past and "
+        "corrects the forecasts; where that gained nothing on the last days they are left out, and `explain` says so. "
+        "[covariates.md](../covariates.md) tells more.",
     )
     time_zone: str = parameter(
         "timeZone",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from scaler.kinds import DAY, HOUR, Kind, Unreadable, duration, matching, number
+from scaler.kinds import DAY, HOUR, Kind, Unreadable, duration, matching, number, text
 
-__all__ = ["FORECASTER", "LEAD_TIME", "QUANTILE", "SHORTFALL", "STEP", "WORKLOAD"]
+__all__ = ["COVARIATES", "FORECASTER", "LEAD_TIME", "QUANTILE", "SHORTFALL", "STEP", "WORKLOAD"]
 
 
 def _parse_step(value: str) -> int:
@@ -66,6 +66,26 @@ SHORTFALL: Kind[float | None] = Kind(
     says="a percentage from 0% to 50%, such as 0.1%", parse=_parse_shortfall, show=_show_shortfall
 )
 """A part of the load; None: not given."""
+
+MAX_COVARIATES = 4
+"""Of one trigger: each is a history as long as the load's."""
+
+_QUERY = text(says="a query with one result", maximum=4096)
+
+
+def _parse_covariates(value: str) -> tuple[str, ...]:
+    queries = tuple(_QUERY.parse(line.strip()) for line in value.splitlines() if line.strip())
+    if len(queries) > MAX_COVARIATES:
+        raise Unreadable(f"it has {len(queries)} queries; at most {MAX_COVARIATES} are accepted")
+    if len(set(queries)) < len(queries):
+        raise Unreadable("it has the same query twice")
+    return queries
+
+
+COVARIATES: Kind[tuple[str, ...]] = Kind(
+    says=f"up to {MAX_COVARIATES} queries with one result each, one a line", parse=_parse_covariates, show="\n".join
+)
+"""Queries."""
 
 WORKLOAD = matching(
     r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", "the name of a Deployment or StatefulSet, as Kubernetes has it"

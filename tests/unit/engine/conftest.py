@@ -64,6 +64,8 @@ class ScriptedSource:
     clock: Clock
     load: Callable[[float], float]
     begins: float = -1e18  # nothing is known before
+    others: dict[str, Callable[[float], float]] = field(default_factory=dict)  # loads of certain queries
+    failing: dict[str, ForesailError] = field(default_factory=dict)  # faults of certain queries
     error: ForesailError | None = None
     asked: list[tuple[int, int]] = field(default_factory=list)
     queries: list[str] = field(default_factory=list)
@@ -80,8 +82,10 @@ class ScriptedSource:
         self.asked.append((start, end))
         if self.error is not None:
             raise self.error
-        times = range(start, end + 1, step)
-        return TimeSeries(start, step, np.array([self.load(t) if t >= self.begins else np.nan for t in times]))
+        if query in self.failing:
+            raise self.failing[query]
+        times, load = range(start, end + 1, step), self.others.get(query, self.load)
+        return TimeSeries(start, step, np.array([load(t) if t >= self.begins else np.nan for t in times]))
 
     async def close(self) -> None:
         self.closed = True
