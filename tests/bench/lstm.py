@@ -32,6 +32,7 @@ from forecasting.selection import Auto
 from forecasting.training.corpus import Corpus, Recipe, Shown, generated, real
 from forecasting.training.descent import Course, Descent
 from forecasting.training.examples import Examples
+from scaler.training.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from tests.bench.forecast import HISTORY_DAYS, geometric, read_folder, split, steps
 
 if TYPE_CHECKING:
@@ -60,8 +61,9 @@ def main() -> None:
     parser.add_argument("--stride", type=int, default=600, help="seconds between origins")
     parser.add_argument("--places", type=int, default=4)
     parser.add_argument("--refit-every", type=int, default=2 * DAY)
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--generated", type=int, default=400, help="generated series beside the traces")
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--origins", type=int, default=2000, help="examples of each trace")
+    parser.add_argument("--generated", type=int, default=300, help="generated series beside the traces")
     arguments = parser.parse_args()
     traces = dict(read_folder(arguments.folder))
     judged = [name for name in arguments.traces.split(",") if name] or list(traces)
@@ -78,7 +80,7 @@ def train(judged: list[str], traces: dict[str, TimeSeries], arguments: argparse.
     if not missing:
         return
     began = time.process_time()
-    recipe = Recipe(origins=3000, generated=arguments.generated, generated_origins=100)
+    recipe = Recipe(origins=arguments.origins, generated=arguments.generated, generated_origins=80)
     folder = arguments.networks / "examples"
     folder.mkdir(parents=True, exist_ok=True)
     shown = {
@@ -91,11 +93,16 @@ def train(judged: list[str], traces: dict[str, TimeSeries], arguments: argparse.
         began = time.process_time()
         parts = [part for name, part in shown.items() if name != left_out]
         learned = Corpus.of([*parts, others], series=len(parts))
-        descent = Descent(learned.train, learned.validate, course=Course(epochs=arguments.epochs))
-        for _ in descent.steps():
-            pass
+        course, checkpoint = Course(epochs=arguments.epochs), arguments.networks / f"{left_out}.checkpoint"
+        of = fingerprint([], {"course": repr(course), "recipe": repr(recipe), "without": left_out})
+        state = load_checkpoint(checkpoint, of=of)
+        descent = Descent(learned.train, learned.validate, course=course, state=state)
+        for now in descent.steps():
+            if now.batches % descent.batches_an_epoch == 0:
+                save_checkpoint(checkpoint, now, of=of)
         network = descent.network(series=learned.series, story=f"all traces but {left_out}")
         (arguments.networks / f"{left_out}.bin").write_bytes(network.to_bytes())
+        checkpoint.unlink()
         losses = " ".join(f"{loss:.5f}" for loss in descent.state.losses)
         print(f"without {left_out}: {losses}, {time.process_time() - began:.0f} s CPU", flush=True)
 
