@@ -28,6 +28,7 @@ from forecasting.network import NETWORKS, Network
 from forecasting.registry import default_registry
 from forecasting.serialise import dumps
 from forecasting.series import TimeSeries
+from tests.bench.as_read import LEVELS_READ, QUANTILES, AsRead, as_read
 from tests.bench.yardstick import SHARE, proportional_losses
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Result:
     evaluation: Evaluation
     maximised: dict[int, dict[float, float]]
     proportional: dict[int, dict[float, float]]
+    as_read: dict[tuple[int, float], AsRead]
     said: str
     young: float
     fit_seconds: float
@@ -149,7 +151,7 @@ def judge(series: TimeSeries, forecaster: Forecaster, stride: int, refit_every: 
             forecaster,
             train_end=train_end,
             horizon=steps(max(VALUE_MINUTES), series.step),
-            levels=LEVELS,
+            levels=sorted(LEVELS_READ.union(LEVELS)),
             refit_every=refit_every,
             history=HISTORY_DAYS * DAY // series.step,
             stride=max(1, stride // series.step),
@@ -163,7 +165,19 @@ def judge(series: TimeSeries, forecaster: Forecaster, stride: int, refit_every: 
     cold = young(series, forecaster, stride) if forecaster.name in COLD else float("nan")
     history = HISTORY_DAYS * DAY // series.step
     other = proportional_losses(part, refits, horizons=horizons, levels=LEVELS, history=history)
-    return Result(scores, maximised(part, refits, horizons), other, said, cold, *cost(series, forecaster))
+    read = {
+        (horizon, quantile): as_read(
+            part,
+            refits,
+            horizon=horizon,
+            quantile=quantile,
+            stride=max(1, stride // series.step),
+            refit_every=refit_every // series.step,
+        )
+        for horizon in {steps(m, series.step) for m in PEAK_MINUTES}
+        for quantile in QUANTILES
+    }
+    return Result(scores, maximised(part, refits, horizons), other, read, said, cold, *cost(series, forecaster))
 
 
 def split(series: TimeSeries) -> tuple[int, TimeSeries]:
@@ -179,7 +193,8 @@ def maximised(series: TimeSeries, refits: Sequence[Refit], horizons: Sequence[in
     losses = []
     for refit in refits:
         came = running_maximum(future(series.values, refit.positions, refit.batch.horizon))[:, at]
-        highest = np.maximum.accumulate(refit.batch.values, axis=2)[:, :, at]
+        wanted = [refit.batch.levels.index(level) for level in LEVELS]
+        highest = np.maximum.accumulate(refit.batch.values[:, wanted], axis=2)[:, :, at]
         losses.append(pinball_loss(came[:, None, :], highest, np.array(LEVELS)[None, :, None]))
     mean = np.nanmean(np.concatenate(losses), axis=0)
     return {h: {level: float(mean[i, j]) for i, level in enumerate(LEVELS)} for j, h in enumerate(horizons)}
@@ -243,16 +258,7 @@ def report(results: dict[str, dict[str, Result]], step: dict[str, int]) -> None:
             for m in PEAK_MINUTES
         ]  # fmt: skip
         print(f"| {method} | " + " | ".join(cells) + " | " + " / ".join(f"{a:.2f}" for a in against) + " |")
-    print("\ncoverage of peaks: median over traces (least, most)\n")
-    print("| method | " + " | ".join(f"{m} min: {level}" for m in PEAK_MINUTES for level in (0.9, 0.95)) + " |")
-    print("|---|" + "---|" * 2 * len(PEAK_MINUTES))
-    for method, found in results.items():
-        cells = []
-        for minutes in PEAK_MINUTES:
-            for level in (0.9, 0.95):
-                all_of = [r.evaluation.peaks[steps(minutes, step[n])].coverage[level] for n, r in found.items()]
-                cells.append(f"{np.median(all_of):.3f} ({min(all_of):.2f}, {max(all_of):.2f})")
-        print(f"| {method} | " + " | ".join(cells) + " |")
+    report_coverage(results, step)
     print("\n26 hours of history: pinball loss of the 5-minute peak at 0.9 against naive\n")
     for method in COLD[1:]:
         ratios = [result.young / naive[name].young for name, result in results.get(method, {}).items()]
@@ -266,6 +272,31 @@ def report(results: dict[str, dict[str, Result]], step: dict[str, int]) -> None:
             f"| {method} | {np.median(fit):.2f} ({fit.max():.2f}) | {np.median(predict):.1f} ({predict.max():.1f}) | "
             f"{np.median(size) / 1024:.0f} ({size.max() / 1024:.0f}) |"
         )
+
+
+def report_coverage(results: dict[str, dict[str, Result]], step: dict[str, int]) -> None:
+    """How often peaks stayed below their quantiles, as forecast and as read."""
+    print("\ncoverage of peaks: median over traces (least, most)\n")
+    print("| method | " + " | ".join(f"{m} min: {level}" for m in PEAK_MINUTES for level in QUANTILES) + " |")
+    print("|---|" + "---|" * len(QUANTILES) * len(PEAK_MINUTES))
+    asked = [(minutes, level) for minutes in PEAK_MINUTES for level in QUANTILES]
+    for method, found in results.items():
+        rows: dict[str, list[str]] = {method: [], f"{method}, as read": []}
+        for minutes, level in asked:
+            horizons = [(r, steps(minutes, step[n])) for n, r in found.items()]
+            plain = [r.evaluation.peaks[h].coverage[level] for r, h in horizons]
+            read = [r.as_read[h, level].coverage for r, h in horizons]
+            for name, shares in zip(rows, (plain, read), strict=True):
+                rows[name].append(f"{np.median(shares):.3f} ({min(shares):.2f}, {max(shares):.2f})")
+        for name, cells in rows.items():
+            print(f"| {name} | " + " | ".join(cells) + " |")
+    print("\npinball loss of peaks as read, that as forecast being 1, geometric mean (largest)\n")
+    for method, found in results.items():
+        losses = [[r.as_read[steps(m, step[n]), level].loss for n, r in found.items()] for m, level in asked]
+        said = [
+            f"{m} min {q}: {geometric(each):.3f} ({max(each):.2f})" for (m, q), each in zip(asked, losses, strict=True)
+        ]
+        print(f"- {method}: " + ", ".join(said))
 
 
 def report_other_yardstick(results: dict[str, dict[str, Result]], step: dict[str, int]) -> None:
