@@ -125,7 +125,7 @@ def test_triggers_in_the_pages_are_taken_by_our_server() -> None:
         for spec in found
         for trigger in spec["triggers"]
     ]
-    assert len(read) == 4
+    assert len(read) == 5
 
 
 def test_values_in_the_pages_are_taken_by_helm() -> None:
