@@ -172,7 +172,7 @@ class Features:
             raise FitFailed(
                 f"growing trees needs LightGBM (and the system's libgomp1), which does not load: {error}"
             ) from error
-        self._train = lightgbm.train
+        self._booster = lightgbm.Booster
         self._settings = {
             "objective": "quantile",
             "min_data_in_leaf": min_rows,
@@ -183,7 +183,7 @@ class Features:
             "bin_construct_sample_cnt": 4000,
             "num_threads": 1,
             "deterministic": True,
-            "force_row_wise": True,
+            "force_col_wise": True,  # each tree looks at a quarter of the features
             "seed": 1,
             "verbosity": -1,
         }
@@ -216,6 +216,9 @@ class Features:
         out = []
         for i, level in enumerate(LEVELS):
             self._data.set_init_score(None if start is None else np.ascontiguousarray(start[:, i]))
-            model = self._train({**settings, "alpha": level}, self._data, num_boost_round=growth.trees)
+            # not `lightgbm.train`, which writes the model down and reads it again before giving it back
+            model = self._booster({**settings, "alpha": level}, self._data)
+            for _ in range(growth.trees):
+                model.update()
             out.append(TreeEnsemble.of(model.dump_model()["tree_info"]))
         return tuple(out)

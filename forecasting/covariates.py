@@ -23,7 +23,7 @@ from forecasting.batch import predict_last, predict_many, require_step
 from forecasting.calibration import Bands, future, running_maximum
 from forecasting.errors import FitFailed, InsufficientHistory
 from forecasting.evaluation import pinball_loss
-from forecasting.features.scalefree import FLOOR
+from forecasting.features.seen import FLOOR
 from forecasting.forecast import checked_levels, rearranged
 from forecasting.lags import Lags, Regression
 from forecasting.serialise import dumps, loads, stored_as

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -20,13 +21,12 @@ from forecasting.features.scalefree import Kind, Past, Scale
 from forecasting.generate import any_series
 from forecasting.pretrained import PRETRAINED, Pretrained
 from forecasting.serialise import dumps, loads, stored_as
-from forecasting.trees import TreeEnsemble  # msgspec reads the annotations of FleetModel
+from forecasting.trees import Forest, TreeEnsemble  # msgspec reads the annotations of FleetModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from forecasting.features.rolling import Float32Array
-    from forecasting.features.scalefree import Rows
     from forecasting.forecaster import FittedForecaster
     from forecasting.series import FloatArray, TimeSeries
 
@@ -71,11 +71,21 @@ class FleetModel:
     peak: tuple[TreeEnsemble, ...]
     series: int
 
-    def predict(self, kind: Kind, rows: Rows | Sample) -> FloatArray:
-        """Log-ratio quantiles in units of the spread; shape (N, levels)."""
-        x = rows.x if isinstance(rows, Sample) else rows.standardised()
-        ensembles = self.value if kind == "value" else self.peak
-        return np.stack([ensemble.predict(x) for ensemble in ensembles], axis=1)
+    def predict(self, kind: Kind, x: Float32Array) -> FloatArray:
+        """Log-ratio quantiles in units of the spread.
+
+        Args:
+            kind: What they are of.
+            x: Features, standardised; shape (N, F).
+
+        Returns:
+            Shape (N, levels).
+        """
+        return self._forests[kind].predict(x)
+
+    @cached_property
+    def _forests(self) -> dict[Kind, Forest]:
+        return {"value": Forest.of(self.value), "peak": Forest.of(self.peak)}
 
     def digest(self) -> str:
         """Names this model wherever it is referred to: 16 hexadecimal digits."""

@@ -70,9 +70,24 @@ def depths_of(came: FloatArray, knots: FloatArray, at: FloatArray) -> FloatArray
     return np.asarray(out)
 
 
-def between(row: FloatArray, anchors: Sequence[int], asked: Sequence[int]) -> FloatArray:
-    """A row given at the anchors, at the horizons asked for; held beyond the last."""
-    return np.interp(np.log(asked), np.log(anchors), row)
+def between(rows: FloatArray, anchors: Sequence[int], asked: Sequence[int]) -> FloatArray:
+    """Rows given at the anchors, at the horizons asked for: linear in log horizon, held beyond the ends.
+
+    Args:
+        rows: Shape (..., anchors).
+        anchors: Horizons, increasing.
+        asked: Horizons.
+
+    Returns:
+        Shape (..., asked).
+    """
+    if len(anchors) == 1:
+        return np.repeat(rows, len(asked), axis=-1)
+    at, wanted = np.log(anchors), np.log(np.clip(asked, anchors[0], anchors[-1]))
+    right = np.clip(np.searchsorted(at, wanted), 1, len(anchors) - 1)
+    low, high = rows[..., right - 1], rows[..., right]
+    share = (wanted - at[right - 1]) / (at[right] - at[right - 1])
+    return np.asarray(np.where(share == 1.0, high, low + (high - low) * share))
 
 
 def filled(at: FloatArray, asked: FloatArray, steps: FloatArray) -> FloatArray:

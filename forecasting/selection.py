@@ -29,7 +29,8 @@ from forecasting.boosting import anchors, held_out_from, long_enough
 from forecasting.calibration import future, running_maximum
 from forecasting.errors import FitFailed, InsufficientHistory
 from forecasting.evaluation import pinball_loss
-from forecasting.features.scalefree import FLOOR, Scale
+from forecasting.features.scalefree import Scale
+from forecasting.features.seen import FLOOR
 from forecasting.fleet import PRETRAINED
 from forecasting.forecast import checked_levels, rearranged
 from forecasting.models.boosted import Boosted

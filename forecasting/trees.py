@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from forecasting.features.rolling import Float32Array
 
-__all__ = ["MAX_LEAVES", "TreeEnsemble"]
+__all__ = ["MAX_LEAVES", "Forest", "TreeEnsemble"]
 
 MAX_LEAVES = 16  # leaves ruled out are bits of a uint16
-# Batches larger than this go node by node over columns, smaller ones over all nodes at once.
-_SMALL = 64
+# Rows that are looked at together: what they need must not outgrow the processor's nearer memory.
+_ROWS = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -48,25 +48,7 @@ class TreeEnsemble:
 
     def predict(self, x: Float32Array) -> NDArray[np.float64]:
         """The sum of the trees for each row of features; shape (N,)."""
-        if not len(self.feature):
-            return np.full(len(x), self.base)
-        total = self._all_at_once(x) if len(x) <= _SMALL else self._by_node(x)
-        return np.asarray(self.base + np.ldexp(total.astype(np.float64), -self.exponent))
-
-    def _all_at_once(self, x: Float32Array) -> NDArray[np.int64]:
-        right = x[:, self.feature.T] > self.threshold.T
-        out = np.bitwise_or.reduce(right * self.left.T, axis=1)
-        return np.asarray(self.leaf[np.arange(len(self.leaf)), _lowest_unset(out)].sum(axis=1, dtype=np.int64))
-
-    def _by_node(self, x: Float32Array) -> NDArray[np.int64]:
-        columns = np.ascontiguousarray(x.T)
-        total = np.zeros(len(x), dtype=np.int64)
-        for feature, threshold, left, leaf in zip(self.feature, self.threshold, self.left, self.leaf, strict=True):
-            out = np.zeros(len(x), dtype=np.uint16)
-            for node in np.flatnonzero(left):
-                out |= (columns[feature[node]] > threshold[node]) * left[node]
-            total += leaf[_lowest_unset(out)]
-        return total
+        return Forest.of([self]).predict(x)[:, 0]
 
     @classmethod
     def of(cls, trees: Sequence[Mapping[str, Any]]) -> TreeEnsemble:
@@ -98,6 +80,65 @@ class TreeEnsemble:
         leaf = np.rint(np.ldexp(values, exponent)).astype(np.int16)
         base = float(np.float32(middle.sum()))
         return cls(feature=feature, threshold=threshold, left=left, leaf=leaf, exponent=exponent, base=base)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Forest:
+    """Several ensembles on the same features, walked at once: a walk of T trees takes hardly longer than one of T / 6.
+
+    Attributes:
+        feature: Feature that each node of the T trees looks at; uint8, shape (K - 1, T).
+        threshold: As of `TreeEnsemble`; float32, shape (K - 1, T).
+        left: As of `TreeEnsemble`; uint16, shape (K - 1, T).
+        leaf: As of `TreeEnsemble`; int16, shape (T, K).
+        ends: How many of the trees belong to each ensemble and those before it; M of them.
+        exponents: Of each ensemble.
+        bases: Of each ensemble.
+    """
+
+    feature: NDArray[np.uint8]
+    threshold: NDArray[np.float32]
+    left: NDArray[np.uint16]
+    leaf: NDArray[np.int16]
+    ends: tuple[int, ...]
+    exponents: tuple[int, ...]
+    bases: tuple[float, ...]
+
+    @classmethod
+    def of(cls, ensembles: Sequence[TreeEnsemble]) -> Forest:
+        """These ensembles, in this order."""
+        leaves = max(one.leaf.shape[1] for one in ensembles)
+
+        def joined(name: str, width: int, filler: float) -> NDArray[Any]:
+            tables = [getattr(one, name) for one in ensembles]
+            return np.concatenate([
+                np.pad(table, ((0, 0), (0, width - table.shape[1])), constant_values=filler) for table in tables
+            ])  # fmt: skip
+
+        return cls(
+            feature=np.ascontiguousarray(joined("feature", leaves - 1, 0).T),
+            threshold=np.ascontiguousarray(joined("threshold", leaves - 1, np.inf).T),
+            left=np.ascontiguousarray(joined("left", leaves - 1, 0).T),
+            leaf=joined("leaf", leaves, 0),
+            ends=tuple(np.cumsum([len(one.leaf) for one in ensembles]).tolist()),
+            exponents=tuple(one.exponent for one in ensembles),
+            bases=tuple(one.base for one in ensembles),
+        )
+
+    def predict(self, x: Float32Array) -> NDArray[np.float64]:
+        """The sums of the ensembles' trees for each row of features; shape (N, M)."""
+        # `take` that clips is several times faster than indexing; every feature is a column of x in any case
+        columns = self.feature.astype(np.intp)
+        trees, leaves = self.leaf.shape
+        first, values = np.arange(0, trees * leaves, leaves), self.leaf.ravel()
+        sums = np.zeros((len(x), trees + 1), dtype=np.int64)
+        for at in range(0, len(x), _ROWS):
+            some = slice(at, at + _ROWS)
+            right = x[some].take(columns, axis=1, mode="clip") > self.threshold
+            out = np.bitwise_or.reduce(right * self.left, axis=1)
+            np.cumsum(values.take(_lowest_unset(out) + first), axis=1, out=sums[some, 1:])
+        total = np.diff(sums[:, (0, *self.ends)], axis=1)
+        return np.asarray(np.ldexp(total.astype(np.float64), -np.array(self.exponents)) + np.array(self.bases))
 
 
 def _lowest_unset(bits: NDArray[np.uint16]) -> NDArray[np.uint8]:

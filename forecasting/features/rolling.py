@@ -14,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from forecasting.series import FloatArray
     from forecasting.windows import IntArray
 
@@ -26,11 +24,9 @@ _Float = TypeVar("_Float", bound=np.floating[Any])
 
 
 class Track:
-    """Rows of numbers over time, and their windows' statistics, at a few positions or at all.
+    """Rows of numbers over time, and their windows' statistics at many positions: cumulative sums, rolling maxima.
 
-    A few windows are looked at one by one, the longest first for speed; for many, cumulative sums and rolling
-    maxima are made once. Both ways give the same numbers. Positions have shape (A, ...), or (1, ...) where they
-    are the same for every row; results have shape (A, ...).
+    Positions have shape (A, ...), or (1, ...) where they are the same for every row; results have shape (A, ...).
 
     Args:
         values: Unknown ones NaN; shape (A, n).
@@ -42,8 +38,6 @@ class Track:
         self.values = values
         self._resolution = resolution
         self._highest: dict[int, Float32Array] = {}
-        # the windows looked at last: shorter ones at the same ends are parts of them
-        self._held: tuple[IntArray, Float32Array] | None = None
 
     def at(self, positions: IntArray) -> Float32Array:
         """The values there; NaN before the start."""
@@ -51,30 +45,17 @@ class Track:
         found[np.broadcast_to(positions < 0, found.shape)] = np.nan
         return found
 
-    def mean(self, ends: IntArray, width: int) -> FloatArray:
-        """Mean of what is known in the `width` positions up to each of `ends`; NaN where nothing is."""
-        if self._few(ends, width):
-            total, _, count = self.sums(ends, width)
-            return ratio(total, count)
-        return ratio(self._between(self._totals, ends, width), self._between(self._counts, ends, width))
+    def totals(self, ends: IntArray, width: int) -> tuple[FloatArray, FloatArray]:
+        """Sum and number of what is known in the `width` positions up to each of `ends`."""
+        return self._between(self._totals, ends, width), self._between(self._counts, ends, width)
 
     def sums(self, ends: IntArray, width: int) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Sum, sum of squares and number of what is known in each window."""
-        if self._few(ends, width):
-            found = self._rounded(self._window(ends, width))
-            missing = np.isnan(found)
-            found[missing] = 0.0
-            count = width - missing.sum(axis=-1, dtype=np.float64)
-            return found.sum(axis=-1), np.square(found).sum(axis=-1), count
-        total, squares, count = (
-            self._between(track, ends, width) for track in (self._totals, self._squares, self._counts)
-        )
-        return total, squares, count
+        total, count = self.totals(ends, width)
+        return total, self._between(self._squares, ends, width), count
 
     def highest(self, ends: IntArray, width: int) -> Float32Array:
         """Maximum of what is known in the `width` positions up to each of `ends`; NaN where nothing is."""
-        if self._few(ends, width):
-            return np.asarray(np.fmax.reduce(self._window(ends, width), axis=-1))
         if width not in self._highest:
             self._highest[width] = rolling_maximum(self.values, width)
         n = self.values.shape[1]
@@ -82,55 +63,16 @@ class Track:
         found[np.broadcast_to((ends < 0) | (ends >= n), found.shape)] = np.nan
         return found
 
-    def nested_sums(self, ends: IntArray, widths: Sequence[int]) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """What `sums` gives, for several widths up to the same ends; each of shape (widths, A, ...)."""
-        if not self._few(ends, max(widths)):
-            each = [self.sums(ends, width) for width in widths]
-            total, squares, count = (np.stack([parts[i] for parts in each]) for i in range(3))
-            return total, squares, count
-        found = self._rounded(self._window(ends, max(widths))[..., ::-1])
-        missing = np.isnan(found)
-        found[missing] = 0.0
-        at = np.array(widths) - 1
-        count = at + 1 - np.cumsum(missing, axis=-1, dtype=np.float64)[..., at]
-        total, squares, count = (
-            np.moveaxis(part, -1, 0)
-            for part in (np.cumsum(found, axis=-1)[..., at], np.cumsum(np.square(found), axis=-1)[..., at], count)
-        )
-        return total, squares, count
-
-    def nested_highest(self, ends: IntArray, widths: Sequence[int]) -> Float32Array:
-        """What `highest` gives, for several widths up to the same ends; shape (widths, A, ...)."""
-        if not self._few(ends, max(widths)):
-            return np.stack([self.highest(ends, width) for width in widths])
-        highest = np.fmax.accumulate(self._window(ends, max(widths))[..., ::-1], axis=-1)
-        return np.asarray(np.moveaxis(highest[..., np.array(widths) - 1], -1, 0))
-
     def _between(self, track: FloatArray, ends: IntArray, width: int) -> FloatArray:
         n = self.values.shape[1]
         stop = np.minimum(np.maximum(ends + 1, 0), n)
         begin = np.minimum(np.maximum(ends + 1 - width, 0), n)
         return self._pick(track, stop) - self._pick(track, begin)
 
-    def _few(self, ends: IntArray, width: int) -> bool:
-        return ends.size * width < self.values.size // 2
-
     def _pick(self, track: NDArray[_Float], positions: IntArray) -> NDArray[_Float]:
         if len(positions) == 1:
             return track[:, positions[0]]
         return track[np.arange(len(track)).reshape(-1, *(1,) * (positions.ndim - 1)), positions]
-
-    def _window(self, ends: IntArray, width: int) -> Float32Array:
-        if self._held is not None and self._held[0] is ends and self._held[1].shape[-1] >= width:
-            return self._held[1][..., -width:]
-        positions = ends[..., None] + np.arange(1 - width, 1)
-        n = self.values.shape[1]
-        found = self._pick(self.values, np.minimum(np.maximum(positions, 0), n - 1))
-        outside = (positions < 0) | (positions >= n)
-        if outside.any():
-            found[np.broadcast_to(outside, found.shape)] = np.nan
-        self._held = ends, found
-        return found
 
     def _rounded(self, values: Float32Array) -> FloatArray:
         scaled = values.astype(np.float64)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
-from forecasting.features.scalefree import FLOOR
+from forecasting.features.seen import FLOOR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

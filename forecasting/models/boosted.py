@@ -31,20 +31,23 @@ from forecasting.boosting import (
 from forecasting.calibration import GRID, conformal_quantiles, level_weights
 from forecasting.errors import InsufficientHistory, InvalidSeries
 from forecasting.evaluation import pinball_loss
-from forecasting.features.scalefree import FLOOR, Kind, Past, Scale
+from forecasting.features.latest import rows_at_end
+from forecasting.features.scalefree import Kind, Past, Scale
+from forecasting.features.seen import FLOOR
 from forecasting.fleet import FLEETS, PRETRAINED, known_fleet
 from forecasting.forecast import checked_levels, rearranged
 from forecasting.prepare.calendar import Holidays, checked_region, checked_zone
 from forecasting.prepare.seasons import find_seasons
-from forecasting.quantiles import at_depth, depth, depths_of
+from forecasting.quantiles import at_depth, between, coherent, depth, depths_of, filled
 from forecasting.serialise import stored_as
 from forecasting.series import FloatArray, TimeSeries
-from forecasting.trees import TreeEnsemble  # msgspec reads the annotations of FittedBoosted
+from forecasting.trees import Forest  # msgspec reads the annotations of FittedBoosted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from forecasting.features.scalefree import Rows
+    from forecasting.features.rolling import Float32Array
+    from forecasting.features.seen import Rows
     from forecasting.forecast import Forecast
     from forecasting.windows import IntArray
 
@@ -64,7 +67,7 @@ _TRUST, _TRUST_IN_TAIL = 0.3, 0.1
 _CHUNK = 4096
 
 
-@stored_as("boosted/2")
+@stored_as("boosted/3")
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FittedBoosted:
     """Trees, and at which depths among their quantiles the outcomes lay.
@@ -75,10 +78,10 @@ class FittedBoosted:
         period: See `forecasting.features.scalefree.Scale`.
         horizons: Anchors, in steps.
         fleet: Name of the fleet model, see `forecasting.fleet.known_fleet`.
-        own: Ensembles grown on this series alone; for each of KINDS, for each of LEVELS. None for young series.
-        further: Ensembles grown on top of the fleet's answer, likewise.
-        shares: The share of `further` in the mean, the rest is that of `own`; for each of KINDS.
-        sizes: What `own` predicts is in units of, by horizon; shape (KINDS, anchors).
+        grown: For each of KINDS, ensembles grown on this series alone, for each of LEVELS, and then those grown on top
+            of the fleet's answer. None for young series.
+        shares: The share of the latter in the mean of both; for each of KINDS.
+        sizes: What the former predict is in units of, by horizon; shape (KINDS, anchors).
         depths: Calibrated depths; shape (KINDS, GRID, anchors).
         ceiling: Highest load seen in training, in units.
         zone: Whose clocks the load follows.
@@ -90,8 +93,7 @@ class FittedBoosted:
     period: int
     horizons: tuple[int, ...]
     fleet: str
-    own: tuple[tuple[TreeEnsemble, ...], ...]
-    further: tuple[tuple[TreeEnsemble, ...], ...]
+    grown: tuple[Forest, ...]
     shares: tuple[float, ...]
     sizes: FloatArray
     depths: FloatArray
@@ -133,54 +135,67 @@ class FittedBoosted:
     ) -> tuple[FloatArray, FloatArray]:
         """Quantiles of values and peaks; each (N, levels, horizon), NaN where nothing is known."""
         asked = [h for h in self.horizons if h < horizon] + [horizon]
-        past = Past(seen, Scale(self.unit, self.period), zone=self.zone, holidays=self.holidays)
-        known = np.flatnonzero(~np.isnan(past.level[origins]))
-        out = np.full((2, len(origins), len(levels), horizon), np.nan)
-        if not known.size:
-            return out[0], out[1]
+        rows = self._rows(seen, origins, asked)
+        level = rows.level[: len(origins)].astype(np.float64)
+        known = ~np.isnan(level)
+        out = np.full((len(KINDS), len(origins), len(levels), horizon), np.nan)
+        x = rows.standardised()
+        half = len(asked) * len(origins)
         weights = level_weights(levels)
         steps = np.log(np.arange(1, horizon + 1, dtype=np.float64))
-        rows = past.rows(origins[known], [(h, kind) for kind in KINDS for h in asked])
-        half = len(asked) * len(known)
-        for i in range(len(KINDS)):
-            part = rows.part(i * half, half)
-            size = np.repeat(_between(self.sizes[i], self.horizons, asked), len(known))
-            experts = _experts(KINDS[i], part, self.fleet, self.own[i : i + 1], self.further[i : i + 1], size)
-            knots = _mixed(experts, self.shares[i]).reshape(len(asked), len(known), -1)
-            calibrated = np.stack([_between(row, self.horizons, asked) for row in weights @ self.depths[i]])
-            at = np.stack([at_depth(knots[a], _DEPTHS, calibrated[:, a]) for a in range(len(asked))])
-            out[i, known] = _filled(at, np.log(asked), steps)
-        out[0], out[1] = _coherent(out[0], out[1])
-        level = past.level[origins].astype(np.float64)
+        for i, kind in enumerate(KINDS):
+            part = slice(i * half, (i + 1) * half)
+            size = np.repeat(between(self.sizes[i], self.horizons, asked), len(origins))
+            experts = _experts(kind, x[part], rows.spread[part], self.fleet, self.grown[i : i + 1], size)
+            wanted = np.repeat(between(weights @ self.depths[i], self.horizons, asked).T, len(origins), axis=0)
+            at = at_depth(_mixed(experts, self.shares[i]), _DEPTHS, wanted)
+            out[i] = filled(at.reshape(len(asked), len(origins), -1), np.log(asked), steps)
+        out[:] = coherent(*out)
         with np.errstate(over="ignore", under="ignore"):
             load = np.exp(np.minimum(out + level[None, :, None, None], 700.0)) - FLOOR
             # no further beyond the highest load that was seen than a flash crowd goes
             limit = 4.0 * np.maximum(self.ceiling, np.exp(level) - FLOOR)[None, :, None, None]
             load = np.clip(load, 0.0, limit) * self.unit
         load[:, known] = np.stack(rearranged(*np.minimum(load[:, known], np.finfo(np.float64).max / 2)))
+        load[:, ~known] = np.nan
         return load[0], load[1]
+
+    def _rows(self, seen: TimeSeries, origins: IntArray, asked: list[int]) -> Rows:
+        """Features at these positions, the last of which is the end of what is seen."""
+        scale = Scale(self.unit, self.period)
+        if len(origins) == 1:
+            return rows_at_end([seen], [scale], asked, clocks=[(self.zone, self.holidays)])
+        past = Past(seen, scale, zone=self.zone, holidays=self.holidays)
+        return past.rows(origins, [(h, kind) for kind in KINDS for h in asked])
 
 
 def _experts(
     kind: Kind,
-    rows: Rows | Sample,
+    x: Float32Array,
+    spread: Float32Array,
     fleet: str,
-    own: tuple[tuple[TreeEnsemble, ...], ...],
-    further: tuple[tuple[TreeEnsemble, ...], ...],
+    grown: tuple[Forest, ...],
     size: FloatArray,
 ) -> tuple[FloatArray, ...]:
     """Log-ratio at LEVELS before calibration; each of shape (N, LEVELS).
 
     The fleet's quantiles alone, or the local ones and the fleet's as this series corrects them.
+
+    Args:
+        kind: What they are of.
+        x: Features, standardised; shape (N, F).
+        spread: See `Rows`; shape (N,).
+        fleet: Name of the fleet model.
+        grown: The ensembles of this kind, see `FittedBoosted`; none of a young series.
+        size: What the local ones predict is in units of; shape (N,).
     """
-    spread = rows.spread[:, None].astype(np.float64)
-    answer = known_fleet(fleet).predict(kind, rows)
-    if not own:
-        return (np.sort(answer * spread, axis=1),)
-    x = rows.x if isinstance(rows, Sample) else rows.standardised()
-    corrected = answer + np.stack([ensemble.predict(x) for ensemble in further[0]], axis=1)
-    local = np.stack([ensemble.predict(x) for ensemble in own[0]], axis=1) * size[:, None]
-    return np.sort(local, axis=1), np.sort(corrected * spread, axis=1)
+    unit = spread[:, None].astype(np.float64)
+    answer = known_fleet(fleet).predict(kind, x)
+    if not grown:
+        return (np.sort(answer * unit, axis=1),)
+    found = grown[0].predict(x)
+    local, further = found[:, : len(LEVELS)], found[:, len(LEVELS) :]
+    return np.sort(local * size[:, None], axis=1), np.sort((answer + further) * unit, axis=1)
 
 
 def _mixed(experts: tuple[FloatArray, ...], share: float) -> FloatArray:
@@ -201,28 +216,6 @@ def _share(after: Sample, experts: tuple[FloatArray, ...], count: int) -> float:
     own, further = (means / np.maximum(means.mean(axis=0), 1e-12)).mean(axis=(1, 2))
     odds = (max(own, 1e-6) / max(further, 1e-6)) ** _SHARPNESS
     return float(np.float32(odds / (1 + odds)))
-
-
-def _coherent(values: FloatArray, peak: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Peaks non-decreasing in horizon, and values not above them, without a bias to either side."""
-    up = np.maximum.accumulate(peak, axis=2)
-    down = np.minimum.accumulate(peak[:, :, ::-1], axis=2)[:, :, ::-1]
-    peak = (up + down) / 2
-    return np.minimum(values, peak), peak
-
-
-def _between(row: FloatArray, anchors_: Sequence[int], asked: Sequence[int]) -> FloatArray:
-    """A row given at the anchors, at the horizons asked for; held beyond the last."""
-    return np.interp(np.log(asked), np.log(anchors_), row)
-
-
-def _filled(at: FloatArray, asked: FloatArray, steps: FloatArray) -> FloatArray:
-    """From the horizons asked to all; (asked, N, levels) to (N, levels, horizon), linear in log horizon."""
-    right = np.clip(np.searchsorted(asked, steps), 1, max(1, len(asked) - 1))
-    if len(asked) == 1:
-        return np.repeat(at[0][:, :, None], len(steps), axis=2)
-    share = np.clip((steps - asked[right - 1]) / (asked[right] - asked[right - 1]), 0.0, 1.0)
-    return np.asarray(np.moveaxis(at[right - 1] * (1 - share)[:, None, None] + at[right] * share[:, None, None], 0, 2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,18 +255,16 @@ class Boosted:
         horizons = anchors(series.step, max(1, horizon))
         n, day = len(series), 86400 / series.step
         local, cut = long_enough(series), held_out_from(series)
-        own, further, shares, depths = [], [], [], []
+        grown, shares, depths = [], [], []
         sizes = np.ones((len(KINDS), len(horizons)))
         for i, kind in enumerate(KINDS):
             if local:
                 train = sample(past, kind, horizons, first=int(day // 2), end=cut, rows=_OWN.rows)
                 sizes[i] = _sizes(train, len(horizons))
-                one, two = _grown(kind, train, self.fleet, sizes[i])
-                own.append(one)
-                further.append(two)
+                grown.append(_grown(kind, train, self.fleet, sizes[i]))
             after = sample(past, kind, horizons, first=cut, end=n, rows=_CALIBRATION_ROWS * len(horizons))
             size = sizes[i][after.anchor]
-            experts = _experts(kind, after, self.fleet, tuple(own[-1:]), tuple(further[-1:]), size)
+            experts = _experts(kind, after.x, after.spread, self.fleet, tuple(grown[-1:]), size)
             shares.append(_share(after, experts, len(horizons)))
             depths.append(_calibrated(after, _mixed(experts, shares[-1]), len(horizons)))
         return FittedBoosted(
@@ -282,8 +273,7 @@ class Boosted:
             period=scale.period,
             horizons=horizons,
             fleet=FLEETS.resolve(self.fleet),
-            own=tuple(own),
-            further=tuple(further),
+            grown=tuple(grown),
             shares=tuple(shares),
             sizes=sizes,
             depths=np.stack(depths),
@@ -298,16 +288,14 @@ def _ceiling(values: FloatArray, unit: float) -> float:
         return float(min(np.nanmax(values) / unit, 1e100))
 
 
-def _grown(
-    kind: Kind, train: Sample, fleet: str, sizes: FloatArray
-) -> tuple[tuple[TreeEnsemble, ...], tuple[TreeEnsemble, ...]]:
+def _grown(kind: Kind, train: Sample, fleet: str, sizes: FloatArray) -> Forest:
     size = sizes[train.anchor].astype(np.float32)
     features = Features(train.x, min_rows=_OWN.min_rows)
     own = features.fit_quantiles(train.y / size, train.weight, growth=_OWN)
-    start = known_fleet(fleet).predict(kind, train)
+    start = known_fleet(fleet).predict(kind, train.x)
     weight = train.weight * train.spread / size
     further = features.fit_quantiles(train.y / train.spread, weight, growth=_FURTHER, start=start)
-    return own, further
+    return Forest.of([*own, *further])
 
 
 def _sizes(train: Sample, count: int) -> FloatArray:

@@ -18,7 +18,8 @@ from forecasting.batch import ForecastBatch, predict_last, require_step
 from forecasting.boosting import KINDS, anchors
 from forecasting.calibration import GRID, conformal_quantiles, future, level_weights, running_maximum
 from forecasting.errors import InsufficientHistory, InvalidSeries
-from forecasting.features.scalefree import FLOOR, Scale
+from forecasting.features.scalefree import Scale
+from forecasting.features.seen import FLOOR
 from forecasting.features.sequence import Rows, Stack, in_units, inputs, reach
 from forecasting.forecast import checked_levels, rearranged
 from forecasting.network import KNOTS, NETWORKS

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecasting.calibration import future, running_maximum
-from forecasting.features.scalefree import FLOOR, Scale
+from forecasting.features.scalefree import Scale
+from forecasting.features.seen import FLOOR
 from forecasting.features.sequence import Rows, in_units, inputs
 
 if TYPE_CHECKING:

@@ -26,30 +26,18 @@ def test_a_rolling_maximum_is_the_maximum_of_each_window(width: int, seed: int) 
 
 
 @pytest.mark.parametrize("width", [1, 7, 300])
-def test_one_window_and_all_windows_give_the_same_numbers(width: int) -> None:
-    values = noisy(2000)[None]
+def test_windows_are_summed_and_their_largest_found(width: int) -> None:
+    values = noisy(2000)
+    track = Track(values[None], 4096.0)
     everywhere = np.arange(2000)[None]
-    total, squares, count = Track(values, 4096.0).sums(everywhere, width)
-    highest = Track(values, 4096.0).highest(everywhere, width)
+    total, squares, count = track.sums(everywhere, width)
+    highest = track.highest(everywhere, width)
     for i in (0, 5, 299, 1234, 1999):
-        alone = Track(values, 4096.0)
-        one = alone.sums(np.array([[i]]), width)
-        assert [float(part[0, 0]) for part in one] == [total[0, i], squares[0, i], count[0, i]]
-        np.testing.assert_array_equal(alone.highest(np.array([[i]]), width)[0, 0], highest[0, i])
-
-
-@pytest.mark.parametrize("ends", [np.array([[1500]]), np.arange(2000)[None]], ids=["one", "all"])
-def test_widths_together_and_one_by_one_give_the_same_numbers(
-    ends: np.ndarray[tuple[int, int], np.dtype[np.int64]],
-) -> None:
-    values = noisy(2000)[None]
-    widths = (1, 30, 700)
-    together = Track(values, 4096.0).nested_sums(ends, widths)
-    highest = Track(values, 4096.0).nested_highest(ends, widths)
-    for i, width in enumerate(widths):
-        for part, want in zip(together, Track(values, 4096.0).sums(ends, width), strict=True):
-            np.testing.assert_array_equal(part[i], want)
-        np.testing.assert_array_equal(highest[i], Track(values, 4096.0).highest(ends, width))
+        window = np.rint(values[max(0, i + 1 - width) : i + 1].astype(np.float64) * 4096) / 4096
+        assert count[0, i] == np.count_nonzero(~np.isnan(window))
+        assert [total[0, i], squares[0, i]] == [np.nansum(window), np.nansum(window**2)]
+        known = values[max(0, i + 1 - width) : i + 1]
+        np.testing.assert_array_equal(highest[0, i], np.fmax.reduce(known))
 
 
 def test_a_window_does_not_know_where_the_track_begins() -> None:
@@ -63,17 +51,17 @@ def test_a_window_does_not_know_where_the_track_begins() -> None:
 
 def test_windows_before_the_start_are_unknown() -> None:
     track = Track(np.arange(10, dtype=np.float32)[None], 1.0)
-    assert np.isnan(track.mean(np.array([[-3]]), 5)).all()
+    assert [float(part[0, 0]) for part in track.totals(np.array([[-3]]), 5)] == [0.0, 0.0]
     assert np.isnan(track.highest(np.array([[-3]]), 5)).all()
     assert np.isnan(track.at(np.array([[-1]]))).all()
-    assert track.mean(np.array([[1]]), 5)[0, 0] == 0.5
+    assert [float(part[0, 0]) for part in track.totals(np.array([[1]]), 5)] == [1.0, 2.0]
 
 
 def test_rows_may_be_asked_at_positions_of_their_own() -> None:
     track = Track(np.arange(20, dtype=np.float32).reshape(2, 10), 1.0)
     np.testing.assert_array_equal(track.at(np.array([[3], [4]])), [[3], [14]])
     np.testing.assert_array_equal(track.highest(np.array([[3], [4]]), 2), [[3], [14]])
-    np.testing.assert_array_equal(track.mean(np.array([[3], [4]]), 2), [[2.5], [13.5]])
+    np.testing.assert_array_equal(track.totals(np.array([[3], [4]]), 2), [[[5], [27]], [[2], [2]]])
 
 
 def test_gaps_are_filled_forward_and_not_for_ever() -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from forecasting.features.scalefree import FLOOR, MISSING, Kind, Past, Scale
+from forecasting.features.scalefree import Kind, Past, Scale
+from forecasting.features.seen import FLOOR, MISSING
 from forecasting.prepare.calendar import Holidays
 from forecasting.series import TimeSeries
 
@@ -35,6 +36,15 @@ def test_features_use_nothing_after_the_origin(step: int) -> None:
     np.testing.assert_array_equal(plain.x, other.x)
     np.testing.assert_array_equal(plain.x, cut.x)
     np.testing.assert_array_equal(plain.spread, cut.spread)
+
+
+@pytest.mark.parametrize("horizon", [1430, 1440, 2000])
+def test_a_window_of_a_day_is_looked_for_where_it_has_ended(horizon: int) -> None:
+    past = series(6 * 1440)
+    scale, at = Scale.of(past.values), np.array([4 * 1440])
+    asks: list[tuple[int, Kind]] = [(horizon, "value"), (horizon, "peak")]
+    cut = Past(past.first(int(at[0]) + 1), scale).rows(at, asks)
+    np.testing.assert_array_equal(Past(past, scale).rows(at, asks).x, cut.x)
 
 
 def test_a_moment_has_the_same_features_whatever_lies_before_its_reach() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forecasting.features.scalefree import FLOOR
+from forecasting.features.seen import FLOOR
 from forecasting.features.sequence import ASKS, STATICS, TOKENS, Inputs, Rows, Stack, in_units, inputs, reach
 from forecasting.series import TimeSeries
 from tests.support.networks import daily_load

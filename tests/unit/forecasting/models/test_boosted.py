@@ -57,8 +57,7 @@ def test_coverage_is_near_the_promise(fitted: FittedBoosted) -> None:
 
 def test_a_series_of_a_day_is_forecast_by_the_fleet_alone() -> None:
     young = Boosted().fit(bursts(1.2), horizon=6, levels=LEVELS)
-    assert young.own == ()
-    assert young.further == ()
+    assert young.grown == ()
     forecast = young.predict(bursts(1.2), horizon=6, levels=LEVELS)
     assert 15 < forecast.peak[1, -1] < 60
 
