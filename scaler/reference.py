@@ -73,8 +73,8 @@ _SOURCES_HEAD = """\
 
 A table `[sources.NAME]` each. A trigger that says `source: NAME` uses it, without knowing address or credentials.
 No secret stands in the file: in the place of a key marked *secret*, give `KEY_file` with the path of a file that holds
-it, or `KEY_env` with the name of an environment variable. Both are read at the start: restart after
-changing them, but for the file of a `bearer_token`, which is read again within ten seconds of its replacement.
+it, or `KEY_env` with the name of an environment variable. Both are read at the start; a file is read again within ten
+seconds of its replacement, and while the new one is no good, the last secret is used on.
 """
 
 _TENANTS_HEAD = """\
@@ -89,7 +89,7 @@ _READERS_HEAD = """\
 ## Readers
 
 A table `[readers.NAME]` for each who may read the HTTP side; without any, everyone may who reaches its port. `/healthz`
-and `/readyz` stay open. `token` is a secret: give `token_file` or `token_env`.
+and `/readyz` stay open. `token` is a secret: give `token_file`, which is read again when it changes, or `token_env`.
 """
 
 _EVENTS_HEAD = """\

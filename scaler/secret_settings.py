@@ -35,6 +35,11 @@ class SecretKeys:
         """The secret that the key points to; None for any other key."""
         return self._of(key, _FILE) or self._of(key, _ENV)
 
+    def files(self, table: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+        """The secrets that the table names files for, and those."""
+        pointers = ((self._of(key, _FILE), value) for key, value in table.items())
+        return tuple(sorted((name, value) for name, value in pointers if name and isinstance(value, str) and value))
+
     def variables(self, table: Mapping[str, object]) -> set[str]:
         """The environment variables that the table names."""
         return {value for key, value in table.items() if self._of(key, _ENV) and isinstance(value, str)}

@@ -1,7 +1,7 @@
 """Named sources: the tables `[sources.NAME]` of the settings file, read into SourceSpecs.
 
 A secret is never in the file: `bearer_token_file` names the file that holds it, `bearer_token_env` the environment
-variable. Both are read at the start; the file of a bearer token is read again when it changes.
+variable. Both are read at the start; files are read again when they change.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from scaler.sources.base import SourceSpec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SOURCE_SCHEMA", "read_sources"]
+__all__ = ["SOURCE_SCHEMA", "read_sources", "secret_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +180,14 @@ def _source(
     values = reading.values
     if "key_pem" in values:
         values["key"] = values.pop("key_pem")
-    if "bearer_token_file" in table:
-        values["bearer_token_file"] = table["bearer_token_file"]
-    return SourceSpec(**{"kind": "prometheus", **values}, name=name)
+    return SourceSpec(**{"kind": "prometheus", **values}, name=name, files=_SECRETS.files(table))
+
+
+def secret_of(name: str, text: str) -> str:
+    """The secret of that name that the text is.
+
+    Raises:
+        Unreadable: The text is none.
+    """
+    (kind,) = [p.kind for p in SOURCE_SCHEMA.parameters if p.name == name]
+    return str(kind.parse(text))

@@ -39,7 +39,7 @@ class SourceSpec:
     query_parameters: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     auth_modes: tuple[str, ...] = ()
     bearer_token: str = field(default="", repr=False)
-    bearer_token_file: str = ""  # where the token was read, and is read again when it is replaced
+    files: tuple[tuple[str, str], ...] = ()  # secret -> the file that it was read from, and is again when it changes
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     custom_auth_header: str = ""

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scaler.sources.base import SourceSpec
+    from scaler.sources.live import LiveSpec
     from scaler.sources.selector import Selector
 
 __all__ = ["ExpositionSource"]
@@ -92,6 +93,7 @@ class ExpositionSource:
         retry: When to try again, within the specification's timeout in all.
         max_bytes: The most bytes of a page, decompressed.
         timing: Clocks and chance.
+        live: The specification as its files have it, where several sources share it.
 
     Raises:
         InvalidTrigger: The specification's headers cannot be sent.
@@ -105,11 +107,12 @@ class ExpositionSource:
         retry: RetryPolicy | None = None,
         max_bytes: int = DEFAULT_MAX_BYTES,
         timing: Timing | None = None,
+        live: LiveSpec | None = None,
     ) -> None:
         self._spec = spec
         self._client = client
         self._timing = timing or Timing()
-        self._fetcher = Fetcher(spec, client=client, max_bytes=max_bytes, timing=self._timing)
+        self._fetcher = Fetcher(spec, client=client, max_bytes=max_bytes, timing=self._timing, live=live)
         self._retry = (retry or RetryPolicy()).within(spec.timeout)
         self._tracks: OrderedDict[str, _Track] = OrderedDict()
 

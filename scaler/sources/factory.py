@@ -12,8 +12,8 @@ from scaler.errors import InvalidTrigger
 from scaler.sources.company import Company
 from scaler.sources.exposition import ExpositionSource
 from scaler.sources.fetch import DEFAULT_MAX_BYTES, RetryPolicy, Timing
+from scaler.sources.live import LiveSpec
 from scaler.sources.prometheus import PrometheusSource
-from scaler.sources.tls import tls_context
 from scaler.sources.transport import GuardedBackend, GuardedTransport
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class _Shared:
     """The connections of equal specifications, and how many sources use them."""
 
     client: httpx.AsyncClient
+    live: LiveSpec
     companies: dict[bool, Company]  # by `ignore_null_values`: those who read an answer alike
     users: int = 0
 
@@ -97,10 +98,15 @@ class SourcePool:
         if kind is None:
             raise InvalidTrigger([f"no source is of the kind {spec.kind!r}; it is one of {', '.join(sorted(_KINDS))}"])
         key = replace(spec, ignore_null_values=False)  # a matter of reading answers, not of connections
-        shared = self._shared.get(key) or _Shared(
-            self._client(spec), {reading: Company(most=self._together) for reading in (False, True)}
+        shared = self._shared.get(key) or self._open(spec)
+        source = kind(
+            spec,
+            client=shared.client,
+            retry=self._retry,
+            max_bytes=self._max_bytes,
+            timing=self._timing,
+            live=shared.live,
         )
-        source = kind(spec, client=shared.client, retry=self._retry, max_bytes=self._max_bytes, timing=self._timing)
         if isinstance(source, PrometheusSource):
             source.company = shared.companies[spec.ignore_null_values]
         self._shared[key] = shared
@@ -114,11 +120,15 @@ class SourcePool:
         for each in shared:
             await each.client.aclose()
 
-    def _client(self, spec: SourceSpec) -> httpx.AsyncClient:
+    def _open(self, spec: SourceSpec) -> _Shared:
         policy = self._policy.trusting(spec.address) if spec.name else self._policy
-        url = policy.read(spec.address)
-        tls = tls_context(spec) if url.scheme == "https" else None
-        transport = GuardedTransport(GuardedBackend(policy), tls=tls, connections=self._connections)
+        policy.read(spec.address)  # what can be refused without resolving it is
+        live = LiveSpec(spec, monotonic=self._timing.monotonic)
+        transport = GuardedTransport(GuardedBackend(policy), tls=live.tls, connections=self._connections)
+        companies = {reading: Company(most=self._together) for reading in (False, True)}
+        return _Shared(self._client(spec, transport), live, companies)
+
+    def _client(self, spec: SourceSpec, transport: GuardedTransport) -> httpx.AsyncClient:
         # The timeout of a whole request is the fetcher's. Redirects would lead past the policy's check of the URL,
         # the environment's proxies past its check of the connection.
         return httpx.AsyncClient(

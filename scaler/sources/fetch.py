@@ -44,7 +44,7 @@ from scaler.errors import (
     SourceUnreachable,
 )
 from scaler.sources.address import shown
-from scaler.sources.token import TokenFile
+from scaler.sources.live import LiveSpec
 from scaler.telemetry.masking import masked
 from scaler.words import duration, plural
 
@@ -165,6 +165,20 @@ def _basic(spec: SourceSpec) -> str:
     return base64.b64encode(f"{spec.username}:{spec.password}".encode()).decode()
 
 
+def _secrets(spec: SourceSpec) -> tuple[str, ...]:
+    """What a server that repeats a request might say."""
+    return (
+        spec.bearer_token,
+        spec.password,
+        spec.custom_auth_value,
+        spec.key,
+        _basic(spec),
+        spec.username,
+        *(value for _, value in spec.headers),
+        *(value for _, value in spec.query_parameters if len(value) >= _SHORTEST_KEY),
+    )
+
+
 def extended(url: httpx.URL, pairs: Iterable[tuple[str, str]]) -> httpx.URL:
     """The URL with more query parameters, after those that it has."""
     more: list[tuple[str, str | int | float | bool | None]] = [*url.params.multi_items(), *pairs]
@@ -206,6 +220,7 @@ class Fetcher:
         client: Its connections. Redirects, cookies and the environment are the client's matter: see `factory`.
         max_bytes: The most bytes of an answer, decompressed.
         timing: Clocks and chance.
+        live: The specification as its files have it; None: this one follows them by itself.
 
     Raises:
         InvalidTrigger: The specification's headers cannot be sent.
@@ -218,6 +233,7 @@ class Fetcher:
         client: httpx.AsyncClient,
         max_bytes: int,
         timing: Timing,
+        live: LiveSpec | None = None,
     ) -> None:
         self.label = source_label(spec)
         self.credentials = bool(spec.auth_modes)
@@ -225,25 +241,21 @@ class Fetcher:
         self._max_bytes = max_bytes
         self._timing = timing
         self._timeout = spec.timeout
-        self._headers = {**request_headers(spec), "Accept-Encoding": "gzip"}
-        self._token = None
-        if spec.bearer_token_file and "bearer" in spec.auth_modes:
-            self._token = TokenFile(spec.bearer_token_file, spec.bearer_token, monotonic=timing.monotonic)
-        self._secrets = (
-            spec.bearer_token,
-            spec.password,
-            spec.custom_auth_value,
-            spec.key,
-            _basic(spec),
-            spec.username,
-            *(value for _, value in spec.headers),
-            *(value for _, value in spec.query_parameters if len(value) >= _SHORTEST_KEY),
-        )
+        self._live = live or LiveSpec(spec, monotonic=timing.monotonic)
+        self._spec = self._live.current()
+        self._headers = request_headers(self._spec)
+        self._secrets = _secrets(self._spec)
+
+    def _renew(self) -> None:
+        """Takes up secrets that were replaced; those before them are not to be shown either."""
+        spec = self._live.current()
+        if spec is not self._spec:
+            self._spec, self._headers = spec, request_headers(spec)
+            self._secrets = (*_secrets(spec), *self._secrets[: len(_secrets(spec))])
 
     def quoted(self, text: str) -> str:
         """A server's own words, fit for our texts: secrets masked, one line, bounded."""
-        secrets = self._secrets if self._token is None else (*self._secrets, self._token.current())
-        line = " ".join(masked(text, secrets).split())
+        line = " ".join(masked(text, self._secrets).split())
         line = "".join(character if character.isprintable() else "?" for character in line)
         return line if len(line) <= _LONGEST_DETAIL else line[: _LONGEST_DETAIL - 1] + "…"
 
@@ -285,9 +297,8 @@ class Fetcher:
             await self._timing.sleep(wait)
 
     async def _once(self, request: httpx.Request, *, patience: float) -> Reply:
-        request.headers.update(self._headers)
-        if self._token is not None:
-            request.headers["Authorization"] = f"Bearer {self._token.current()}"
+        self._renew()
+        request.headers.update({**self._headers, "Accept-Encoding": "gzip"})
         try:
             async with asyncio.timeout(patience):
                 response = await self._client.send(request, stream=True)

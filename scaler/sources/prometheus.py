@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from forecasting.series import FloatArray
     from scaler.sources.answer import Labels
     from scaler.sources.base import SourceSpec
+    from scaler.sources.live import LiveSpec
 
 __all__ = ["MAX_POINTS", "PrometheusSource"]
 
@@ -94,6 +95,7 @@ class PrometheusSource:
         retry: When to try again; for instant queries within the specification's timeout in all.
         max_bytes: The most bytes of an answer, decompressed.
         timing: Clocks and chance.
+        live: The specification as its files have it, where several sources share it.
         company: Which queries are asked together; None: each is asked alone.
 
     Raises:
@@ -108,13 +110,14 @@ class PrometheusSource:
         retry: RetryPolicy | None = None,
         max_bytes: int = DEFAULT_MAX_BYTES,
         timing: Timing | None = None,
+        live: LiveSpec | None = None,
         company: Company | None = None,
     ) -> None:
         self._spec = spec
         self.company = company or Company(most=1)
         self._client = client
         self._timing = timing or Timing()
-        self._fetcher = Fetcher(spec, client=client, max_bytes=max_bytes, timing=self._timing)
+        self._fetcher = Fetcher(spec, client=client, max_bytes=max_bytes, timing=self._timing, live=live)
         self._clock_note = ""  # what is odd about the source's clock
         self._warned_of = ""  # of the last history, so that a lasting warning is logged once
         self._patient = retry or RetryPolicy()

@@ -13,6 +13,7 @@ import os
 import socket
 import ssl
 import time
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -102,23 +103,71 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         raise failure
 
 
-class GuardedTransport(httpx.AsyncBaseTransport):
-    """httpx's transport over a pool of connections that a `GuardedBackend` makes."""
+@dataclass(slots=True)
+class _Pool:
+    """Connections made with one set of TLS settings."""
 
-    def __init__(self, backend: GuardedBackend, *, tls: ssl.SSLContext | None, connections: int) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
+    connections: httpcore.AsyncConnectionPool
+    tls: ssl.SSLContext | None
+    at_work: int = 0
+
+
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """httpx's transport over a pool of connections that a `GuardedBackend` makes.
+
+    Args:
+        backend: Makes them.
+        tls: Gives the TLS settings in force, the same object until they change: then connections are made anew.
+        connections: The most of them at once.
+    """
+
+    def __init__(self, backend: GuardedBackend, *, tls: Callable[[], ssl.SSLContext | None], connections: int) -> None:
+        self._backend = backend
+        self._tls = tls
+        self._connections = connections
+        self._pool = self._open(tls())
+        self._before: list[_Pool] = []  # of other certificates: each is closed with the last answer that comes over it
+
+    def _open(self, tls: ssl.SSLContext | None) -> _Pool:
+        connections = httpcore.AsyncConnectionPool(
             ssl_context=tls,
-            max_connections=connections,
-            max_keepalive_connections=connections,
+            max_connections=self._connections,
+            max_keepalive_connections=self._connections,
             keepalive_expiry=60.0,
-            network_backend=backend,
+            network_backend=self._backend,
         )
+        return _Pool(connections, tls)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Sends one request."""
+        """Sends one request, over a connection that was made with the TLS settings in force."""
+        tls = self._tls()
+        if tls is not self._pool.tls:
+            self._before.append(self._pool)
+            self._pool = self._open(tls)
+            await self._close_unused()
+        pool = self._pool
+        pool.at_work += 1
+        try:
+            return await self._send(pool, request)
+        except BaseException:
+            await self._ended(pool)
+            raise
+
+    async def _ended(self, pool: _Pool) -> None:
+        pool.at_work -= 1
+        if pool is not self._pool:
+            await self._close_unused()
+
+    async def _close_unused(self) -> None:
+        unused = [pool for pool in self._before if not pool.at_work]
+        self._before = [pool for pool in self._before if pool.at_work]
+        for pool in unused:
+            await pool.connections.aclose()
+
+    async def _send(self, pool: _Pool, request: httpx.Request) -> httpx.Response:
         assert isinstance(request.stream, httpx.AsyncByteStream)  # noqa: S101 -- AsyncClient makes no other
         try:
-            response = await self._pool.handle_async_request(
+            response = await pool.connections.handle_async_request(
                 httpcore.Request(
                     method=request.method,
                     url=httpcore.URL(
@@ -137,13 +186,14 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         return httpx.Response(
             response.status,
             headers=response.headers,
-            stream=_Body(response),
+            stream=_Body(response, lambda: self._ended(pool)),
             extensions=response.extensions,
         )
 
     async def aclose(self) -> None:
         """Closes all connections."""
-        await self._pool.aclose()
+        for pool in (self._pool, *self._before):
+            await pool.connections.aclose()
 
     async def __aexit__(
         self,
@@ -155,8 +205,9 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
+    def __init__(self, response: httpcore.Response, ended: Callable[[], Awaitable[None]]) -> None:
         self._response = response
+        self._ended: Callable[[], Awaitable[None]] | None = ended
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
@@ -166,7 +217,12 @@ class _Body(httpx.AsyncByteStream):
             raise _as_httpx(error) from error
 
     async def aclose(self) -> None:
-        await self._response.aclose()
+        ended, self._ended = self._ended, None
+        try:
+            await self._response.aclose()
+        finally:
+            if ended is not None:
+                await ended()
 
 
 def _as_httpx(error: Exception) -> httpx.TransportError:

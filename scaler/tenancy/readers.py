@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["EVERYONE", "Reader", "reader_of"]
+__all__ = ["EVERYONE", "Reader", "digest_of", "reader_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +22,13 @@ class Reader:
         name: In the settings.
         namespaces: Patterns with `*` and `?` of those that it may read of.
         digest: SHA-256 of its token.
+        token_file: Where that was read, and is read again when it changes; "" if it came from the environment.
     """
 
     name: str
     namespaces: tuple[str, ...]
     digest: bytes = field(repr=False)
+    token_file: str = field(default="", repr=False)
 
     def sees(self, namespace: str) -> bool:
         """Whether it may read of the namespace."""
@@ -42,9 +44,14 @@ EVERYONE = Reader(name="", namespaces=("*",), digest=b"")
 """Stands in where no token is asked for."""
 
 
+def digest_of(token: str) -> bytes:
+    """What is kept of a token: its SHA-256."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
+
+
 def reader_of(token: str, readers: Sequence[Reader]) -> Reader | None:
     """Whose token it is; takes the same time whichever it is, and whether it is one at all."""
-    digest = hashlib.sha256(token.encode("utf-8", "replace")).digest()
+    digest = digest_of(token)
     found = None
     for reader in readers:
         if hmac.compare_digest(digest, reader.digest):

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from scaler.connection import SOURCE_NAME
+from scaler.followed import Followed
 from scaler.kinds import BOOLEAN, Kind, Unreadable, integer, matching, pairs, quoted
 from scaler.parameters import Schema, parameter
 from scaler.secret_settings import NO_SECRETS_HERE, SECRET_SUFFIXES, SecretKeys
 from scaler.telemetry.masking import protect
-from scaler.tenancy.readers import Reader
+from scaler.tenancy.readers import Reader, digest_of
 from scaler.tenancy.tenants import Tenant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping
+    from collections.abc import Callable, Container, Mapping, Sequence
 
-__all__ = ["BYTES", "FITS", "READER_SCHEMA", "SERIES", "TENANT_SCHEMA", "TRIGGERS", "read_readers", "read_tenants"]
+__all__ = [
+    "BYTES",
+    "FITS",
+    "READER_SCHEMA",
+    "SERIES",
+    "TENANT_SCHEMA",
+    "TRIGGERS",
+    "follow_readers",
+    "read_readers",
+    "read_tenants",
+]
 
 _SEE = "docs/reference/settings.md"
 _MOST_NAMES = 256  # of one list
@@ -164,9 +175,33 @@ def read_readers(
             continue
         token = reading.values["token"]
         protect(token)
-        digest = hashlib.sha256(token.encode()).digest()
-        found.append(Reader(name=name, namespaces=reading.values["namespaces"], digest=digest))
+        file = dict(_SECRETS.files(table)).get("token", "")
+        found.append(
+            Reader(name=name, namespaces=reading.values["namespaces"], digest=digest_of(token), token_file=file)
+        )
     return tuple(found), variables
+
+
+def follow_readers(readers: Sequence[Reader], *, monotonic: Callable[[], float]) -> Callable[[], tuple[Reader, ...]]:
+    """Gives the readers with the tokens that their files hold now."""
+
+    def renewed(reader: Reader, texts: Mapping[str, str]) -> Reader:
+        (kind,) = [p.kind for p in READER_SCHEMA.parameters if p.name == "token"]
+        token = str(kind.parse(texts["token"]))
+        protect(token)
+        return replace(reader, digest=digest_of(token))
+
+    followed = [
+        Followed(
+            {"token": reader.token_file} if reader.token_file else {},
+            reader,
+            make=partial(renewed, reader),
+            owner=f"reader {reader.name!r}",
+            monotonic=monotonic,
+        )
+        for reader in readers
+    ]
+    return lambda: tuple(each.current() for each in followed)
 
 
 def _each(kind: str, tables: object, problems: list[str]) -> list[tuple[str, str, dict[str, object]]]:

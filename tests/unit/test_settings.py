@@ -281,6 +281,7 @@ def test_a_source_with_everything(load: Loader, tmp_path: Path) -> None:
         """,
         {"FORESAIL_MAIN_USER": "mia", "OTHER_KEY": "s3cret"},
     )
+    files = {"ca": "ca", "cert": "ca", "key": "key", "password": "password"}
     assert dict(settings.sources) == {
         "main": SourceSpec(
             kind="exposition",
@@ -295,6 +296,7 @@ def test_a_source_with_everything(load: Loader, tmp_path: Path) -> None:
             ca="-----BEGIN CERTIFICATE-----\nx\n",
             cert="-----BEGIN CERTIFICATE-----\nx\n",
             key="-----BEGIN PRIVATE KEY-----\nz\n",
+            files=tuple((name, f"{tmp_path}/{file}") for name, file in files.items()),
             unsafe_ssl=True,
             timeout=2.5,
         ),

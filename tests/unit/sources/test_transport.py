@@ -53,7 +53,7 @@ class Names:
 
 async def get(network: Network, names: Any, url: str = "http://prom:9090/x") -> httpx.Response:
     backend = GuardedBackend(AddressPolicy(), resolve=names, network=network)
-    async with httpx.AsyncClient(transport=GuardedTransport(backend, tls=None, connections=2)) as client:
+    async with httpx.AsyncClient(transport=GuardedTransport(backend, tls=lambda: None, connections=2)) as client:
         return await client.get(url)
 
 

@@ -79,7 +79,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         board=Board(entries=lambda: entries, ready=lambda: ReadyState(ready=True), clock=lambda: NOW),
         metrics_page=metrics_page,
         decisions=DecisionPages(Log(), clock=lambda: NOW),
-        access=Access(readers=(reader("shop", SHOP, "shop", "shop-*"), reader("ops", OPS, "*"))),
+        access=Access(readers=lambda: (reader("shop", SHOP, "shop", "shop-*"), reader("ops", OPS, "*"))),
     )
     async with (
         listening(app, "127.0.0.1:0") as port,
