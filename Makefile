@@ -98,7 +98,7 @@ clean: ## remove what the other targets made
 
 TOOLS := .venv-tools
 
-.PHONY: lock fuzz audit sbom lowest
+.PHONY: lock fuzz audit sbom lowest image-platforms
 
 SECONDS_EACH ?= 60
 SEED ?= 1
@@ -128,6 +128,13 @@ sbom: $(TOOLS)/.ready ## what the image holds, as CycloneDX: build/sbom.cdx.json
 	mkdir -p build
 	$(TOOLS)/bin/cyclonedx-py environment --output-reproducible --output-format JSON \
 		--output-file build/sbom.cdx.json .venv-image/bin/python
+
+image-platforms: $(TOOLS)/.ready ## every pinned package has a wheel for amd64 and for arm64, with its hash, on the base image's Debian
+	@for platform in x86_64 aarch64; do for lock in requirements build; do \
+		said=$$($(TOOLS)/bin/uv pip install --dry-run --no-deps --require-hashes --only-binary :all: --python-version 3.11 --target build \
+			--python-platform $$platform-manylinux_2_36 -r deploy/image/$$lock.lock 2>&1) || { echo "$$said" >&2; exit 1; }; \
+		echo "$$platform, $$lock.lock: $$(echo "$$said" | grep '^Would install')"; \
+	done; done
 
 lowest: $(TOOLS)/.ready ## install the lowest versions that pyproject.toml allows, and see them serve
 	.ci/need libgomp1
