@@ -17,6 +17,7 @@ from scaler.sources.address import AddressPolicy
 from scaler.sources.base import SourceSpec
 from scaler.sources.csv import read_csv
 from scaler.sources.factory import SourcePool
+from scaler.training.in_use import ModelFiles
 from scaler.words import duration as shown
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from scaler.settings import Settings
     from scaler.sources.base import MetricSource
 
-__all__ = ["add_history_arguments", "ask_source", "fetch_history", "read_history"]
+__all__ = ["add_history_arguments", "ask_source", "fetch_history", "model_files", "read_history"]
 
 T = TypeVar("T")
 
@@ -106,6 +107,11 @@ def ask_source(
             return await questions(value)
 
     return asyncio.run(ask())
+
+
+def model_files(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The trained models that the settings point at, as `scaler.cli.pool.Pool` takes them."""
+    return ModelFiles.of(_settings(arguments)).arguments
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from scaler.training.in_use import let_go, take_up
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Executor
@@ -39,9 +41,14 @@ class Pool:
     Args:
         jobs: Processes.
         quiet: No progress bar, whoever watches.
+        models: Files of trained models that are in use meanwhile, see `scaler.training.in_use.ModelFiles.arguments`.
+
+    Raises:
+        ModelUnusable: When it is entered: one of these files cannot be used.
     """
 
-    def __init__(self, jobs: int, *, quiet: bool = False) -> None:
+    def __init__(self, jobs: int, *, quiet: bool = False, models: Sequence[str] = ()) -> None:
+        self._models = models
         self._executor: Executor | None = None
         self._jobs = jobs
         console = Console(stderr=True)
@@ -57,6 +64,7 @@ class Pool:
         )
 
     def __enter__(self) -> Self:
+        take_up(self._models)
         self._progress.start()
         return self
 
@@ -66,6 +74,8 @@ class Pool:
         self._progress.stop()
         if self._executor is not None:
             self._executor.shutdown(cancel_futures=True)
+        if self._models:
+            let_go()
 
     def map(self, function: Callable[[T], R], tasks: Sequence[T], *, doing: str) -> list[R]:
         """The function's results in the order of the tasks. What it takes and gives must be sendable.
@@ -84,5 +94,6 @@ class Pool:
         if self._executor is None:
             for name in _THREADS:  # as many threads as cores in each of as many processes as cores are too many
                 os.environ.setdefault(name, "1")
-            self._executor = ProcessPoolExecutor(self._jobs, mp_context=multiprocessing.get_context("spawn"))
+            spawned = multiprocessing.get_context("spawn")
+            self._executor = ProcessPoolExecutor(self._jobs, spawned, initializer=take_up, initargs=(self._models,))
         return self._executor.map(function, tasks)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from scaler.settings import Settings
 
-__all__ = ["Change", "ModelFiles"]
+__all__ = ["Change", "ModelFiles", "let_go", "take_up"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,26 @@ class ModelFiles:
             KINDS[kind].known.use(model)
             out.append(Change(kind, path, model.digest(), ""))
         return out
+
+
+def take_up(arguments: Sequence[str]) -> None:
+    """Makes these models the ones in use in this process: for commands that end with their work.
+
+    Args:
+        arguments: As `ModelFiles.arguments` tells them.
+
+    Raises:
+        ModelUnusable: One of the files cannot be used.
+    """
+    for change in ModelFiles.from_arguments(arguments).refresh():
+        if change.problem:
+            raise ModelUnusable(change.problem)
+
+
+def let_go() -> None:
+    """Makes the models that ship the ones in use again."""
+    for kind in KINDS.values():
+        kind.known.use(None)
 
 
 def _look(path: Path) -> object:

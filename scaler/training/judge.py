@@ -82,7 +82,7 @@ def judge(
         CHALLENGER: _made(kind, known.remember(challenger)),
         CHAMPION: _made(kind, known.remember(champion)),
         "seasonal-naive": SeasonalNaive(),
-        "auto": Auto(),
+        "auto": Auto(**{"network" if kind == "lstm" else "fleet": known.remember(champion)}),
     }
     ratios: dict[str, list[float]] = {name: [] for name in methods}
     judged = unseen = 0

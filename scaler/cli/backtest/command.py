@@ -13,6 +13,7 @@ from scaler.cli.backtest.jobs import FitJob, forecast_part
 from scaler.cli.backtest.output import print_json, print_table, write_forecasts
 from scaler.cli.backtest.page import page
 from scaler.cli.backtest.results import Outcomes, gathered
+from scaler.cli.history import model_files
 from scaler.cli.pool import Pool
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     whole = () if stretch is None else tuple(stretch.origins)
     jobs = _jobs(plan, plan.forecaster, plan.parameters, levels, whole)
     references = _jobs(plan, _REFERENCE, {}, levels) if compared else []
-    with Pool(arguments.jobs) as pool:
+    with Pool(arguments.jobs, models=model_files(arguments)) as pool:
         parts = pool.map(forecast_part, [*jobs, *references], doing=f"forecasting with {plan.forecaster}")
     own = parts[: len(jobs)]
     origins = np.concatenate([part.positions for part in own])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from forecasting.refits import fit_times
 from forecasting.registry import default_registry
+from scaler.cli.history import model_files
 from scaler.cli.pool import Pool
 from scaler.cli.replay.arguments import read_study
 from scaler.cli.replay.html import COMPARED, write_html
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     asked = _asked(arguments)
     sweeps = arguments.sweep or arguments.html is not None  # the page shows the curves
     settings = _settings(asked, sweep=sweeps, alone=arguments.json)
-    with Pool(arguments.jobs, quiet=arguments.json) as pool:
+    with Pool(arguments.jobs, quiet=arguments.json, models=model_files(arguments)) as pool:
         quantiles = {setting.quantile for setting in settings if setting.policy == "foresail"}
         fits = _forecast(arguments, study, train_end, quantiles, pool) if quantiles else []
         peaks = _peaks(arguments, study, fits, quantiles)

@@ -12,6 +12,7 @@ import yaml
 
 from scaler.cli.main import main
 from scaler.cli.replay.arguments import read_behavior
+from tests.support.networks import random_network
 
 MINUTES = 600
 
@@ -389,3 +390,16 @@ def test_a_workload_that_cannot_be_asked_for_is_told(
 ) -> None:
     assert replay(trace, "--target", 10, "--scale-target", target) == 1
     assert capsys.readouterr().err == f"foresail replay: settings: {says}\n"
+
+
+def test_the_trained_models_that_settings_point_at_are_used(
+    trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = (trace, "--target", "12", "--forecaster", "lstm", "--quantile", "0.9", "--json")
+    assert replay(*arguments) == 0
+    shipped = figures(capsys)
+    model = tmp_path / "lstm.bin"
+    model.write_bytes(random_network().to_bytes())
+    monkeypatch.setenv("FORESAIL_LSTM_MODEL", str(model))
+    assert replay(*arguments) == 0
+    assert figures(capsys)["pod_hours"] != shipped["pod_hours"]

@@ -14,9 +14,11 @@ from forecasting.errors import FitFailed
 from forecasting.evaluation import rolling_origin
 from forecasting.models.naive import Naive
 from forecasting.models.seasonal_naive import SeasonalNaive
+from forecasting.network import NETWORKS
 from scaler.cli.backtest.arguments import default_forecaster
 from scaler.cli.main import main
 from scaler.sources.csv import read_csv
+from tests.support.networks import random_network
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -343,3 +345,24 @@ def test_an_argument_that_cannot_be_read_is_a_usage_error(
         backtest(trace, *arguments)
     assert raised.value.code == 2
     assert says in capsys.readouterr().err
+
+
+def test_the_trained_models_that_settings_point_at_are_used(
+    trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = (trace, "--forecaster", "lstm", "--horizon", "15m", "--refit-every", "1h", "--json")
+    assert backtest(*arguments) == 0
+    shipped = figures(capsys)
+    model = tmp_path / "lstm.bin"
+    model.write_bytes(random_network().to_bytes())
+    monkeypatch.setenv("FORESAIL_LSTM_MODEL", str(model))
+    found = []
+    for jobs in ("1", "2"):
+        assert main(["backtest", *map(str, arguments), "--jobs", jobs]) == 0
+        found.append(figures(capsys)["horizons"])
+    assert found[0] == found[1] != shipped["horizons"]
+    # what ships is in use again
+    assert NETWORKS.resolve("pretrained") == NETWORKS.shipped().digest()
+    model.write_bytes(b"something else")
+    assert backtest(*arguments) == 1
+    assert f"the model {model} is not a recurrent network that this version can use" in capsys.readouterr().err
