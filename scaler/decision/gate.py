@@ -237,18 +237,20 @@ def update(state: GateState, rule: GateRule, recent: Recent, issued: Issued | No
         recent: The newest samples, at least those of one window.
         issued: The forecast made from the newest of them; None if there is none, or it was told already.
     """
-    waiting, hours = [], {hour.start: hour for hour in state.hours}
+    waiting, hours = [], list(state.hours)
     for one in state.open:
         if one.until > recent.end:
             waiting.append(one)
             continue
         peak = recent.peak(one.origin, one.until)
         if peak is not None:
-            start = one.origin // 3600 * 3600
-            hours[start] = _added(hours.get(start, Hour(start)), one, peak, rule.quantile)
+            _count(hours, one, peak, rule.quantile)
     if issued is not None and (not state.open or issued.origin > state.open[-1].origin):
         waiting.append(issued)
-    kept = tuple(hour for hour in hours.values() if hour.start + 3600 > recent.end - rule.window)
+    expired = 0
+    while expired < len(hours) and hours[expired].start + 3600 <= recent.end - rule.window:
+        expired += 1
+    kept = tuple(hours[expired:])
     standing = _judged(state, rule, kept, recent.end)
     since = state.since if standing is state.standing else recent.end
     return GateState(standing, since, tuple(waiting), kept)
@@ -302,8 +304,16 @@ def _percent(part: float) -> str:
     return f"{100.0 * part:.3g} %"
 
 
-def _added(hour: Hour, one: Issued, peak: float, quantile: float) -> Hour:
-    return Hour(
+def _count(hours: list[Hour], one: Issued, peak: float, quantile: float) -> None:
+    """Adds what came of a forecast to the hour of its origin, most often the last one."""
+    start, at = one.origin // 3600 * 3600, len(hours)
+    while at and hours[at - 1].start > start:
+        at -= 1
+    if not at or hours[at - 1].start < start:
+        hours.insert(at, Hour(start))
+        at += 1
+    hour = hours[at - 1]
+    hours[at - 1] = Hour(
         hour.start,
         hour.resolved + 1,
         hour.exceeded + (peak > one.forecast),

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from forecasting.series import FloatArray, TimeSeries
-    from scaler.decision import DecisionPolicy
+    from scaler.decision import DecisionPolicy, Occurrence
     from scaler.decision.gate import GateState
     from scaler.events import Event
     from scaler.replay.demand import Demand
     from scaler.replay.gating import GateLog
 
-__all__ = ["Peaks", "Served", "foresail", "offset", "reactive"]
+__all__ = ["Outlooks", "Peaks", "Served", "foresail", "offset", "reactive"]
 
 WEEK = 7 * 86400
 _OFFSET_AHEAD = 30 * 60  # seconds
@@ -103,13 +103,13 @@ class Peaks:
     gated: bool = True
     levels: FloatArray | None = None
 
-    def level(self, sample: int) -> float:
-        """The quantile level of the forecast made after that sample."""
+    def promised(self) -> list[float]:
+        """The quantile level of the forecast made after each sample."""
         if self.quantile is not None:
-            return self.quantile
-        if self.levels is None or np.isnan(self.levels[sample]):
-            return DEFAULT_LEVEL
-        return float(self.levels[sample])
+            return [self.quantile] * len(self.values)
+        if self.levels is None:
+            return [DEFAULT_LEVEL] * len(self.values)
+        return list(np.where(np.isnan(self.levels), DEFAULT_LEVEL, self.levels).tolist())
 
     @property
     def mean_level(self) -> float:
@@ -123,22 +123,36 @@ class Peaks:
         if not self.gated:
             return None
         peaks, highest = self.values.tolist(), self.highest.tolist()
-        quantiles = [self.level(sample) for sample in range(len(series))]
-        return gate_states(series, policy, quantiles=quantiles, peaks=peaks, highest=highest, events=events)
+        return gate_states(series, policy, quantiles=self.promised(), peaks=peaks, highest=highest, events=events)
 
-    def outlook(self, series: TimeSeries, sample: int, gate: Sequence[GateState] | None) -> Outlook | None:
-        """What the engine would have known right after that sample."""
-        if sample < 0 or np.isnan(self.values[sample, 0]):
+
+class Outlooks:
+    """What the engine would have known right after each sample.
+
+    Args:
+        peaks: The forecasts.
+        series: The load.
+        gate: The gate's states, as `Peaks.gate` gives them; None: no gate.
+    """
+
+    def __init__(self, peaks: Peaks, series: TimeSeries, gate: Sequence[GateState] | None) -> None:
+        self._series, self._gate, self._forecaster = series, gate, peaks.forecaster
+        # lists: single elements of arrays are slow to come by, and here they all are
+        self._peaks, self._promised, self._highest = peaks.values.tolist(), peaks.promised(), peaks.highest.tolist()
+
+    def after(self, sample: int) -> Outlook | None:
+        """Right after that sample; None before the first, and where there was no forecast."""
+        if sample < 0 or (peak := self._peaks[sample])[0] != peak[0]:  # only NaN is not itself
             return None
         return Outlook(
-            origin=series.start + sample * series.step,
-            step=series.step,
-            forecaster=self.forecaster,
-            quantile=self.level(sample),
-            peak=tuple(self.values[sample].tolist()),
+            origin=self._series.start + sample * self._series.step,
+            step=self._series.step,
+            forecaster=self._forecaster,
+            quantile=self._promised[sample],
+            peak=tuple(peak),
             fitted_at=0.0,
-            highest=float(self.highest[sample]),
-            trusted=gate is None or gate[sample].standing is not Standing.DEMOTED,
+            highest=self._highest[sample],
+            trusted=self._gate is None or self._gate[sample].standing is not Standing.DEMOTED,
         )
 
 
@@ -152,12 +166,15 @@ def foresail(
     sample, outlook = -1, None
     newest = demand.sample.tolist()
     gate, agenda = peaks.gate(series, policy, events), Agenda(events)
-    past = series.first(0)
+    outlooks, past = Outlooks(peaks, series, gate), series.first(0)
+    announced: tuple[Occurrence, ...] = ()
     for tick, (now, observed) in enumerate(zip(demand.times().tolist(), demand.observed.tolist(), strict=True)):
         if newest[tick] != sample:
             sample = newest[tick]
-            outlook = peaks.outlook(series, sample, gate)
+            outlook = outlooks.after(sample)
             past = series.first(max(0, sample + 1)) if events else past
+        if events:
+            announced = agenda.ahead(past, now=now, until=now + policy.window)
         known = None if observed != observed else observed  # noqa: PLR0124  # only NaN is not itself; this is hot
         snapshot = Snapshot(
             trigger="",
@@ -167,7 +184,7 @@ def foresail(
             observed_at=now,
             outlook=outlook,
             note="no forecast",
-            events=agenda.ahead(past, now=now, until=now + policy.window),
+            events=announced,
         )
         try:
             decision = decide(snapshot, policy, now=now)
@@ -180,5 +197,5 @@ def foresail(
         active.append(decision.active)
         demoted = outlook is not None and not outlook.trusted
         reasons.append("demoted" if demoted and decision.source is Source.OBSERVED else decision.source.value)
-    log = None if gate is None else gate_log(series, gate, quantile=peaks.level(len(series) - 1), since=demand.start)
+    log = None if gate is None else gate_log(series, gate, quantile=peaks.promised()[-1], since=demand.start)
     return Served(np.array(values), np.array(active, dtype=np.bool_), tuple(reasons), log)

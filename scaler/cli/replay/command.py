@@ -50,7 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     settings = _settings(asked, sweep=sweeps, alone=arguments.json)
     with Pool(arguments.jobs, quiet=arguments.json, models=model_files(arguments)) as pool:
         quantiles = {setting.quantile for setting in settings if setting.policy == "foresail"}
+        began = time.perf_counter()
         fits = _forecast(arguments, study, train_end, quantiles, pool) if quantiles else []
+        forecasting = time.perf_counter() - began
         peaks = _peaks(arguments, study, fits, quantiles)
         jobs = [
             RunJob(
@@ -73,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(name, chosen, runs if arguments.sweep else (), seconds=seconds)
     else:
         shown = runs if arguments.sweep else [run for run in runs if run.setting in (asked, *_REFERENCES)]
-        print_table(name, study, chosen, shown, fits, seconds=seconds)
+        print_table(name, study, chosen, shown, fits, seconds=seconds, forecasting=forecasting)
     return 0
 
 

@@ -86,9 +86,16 @@ def _cell(value: float) -> str:
 
 
 def print_table(
-    series: str, study: Study, chosen: Run, runs: Sequence[Run], fits: Sequence[Fitted], *, seconds: float
+    series: str,
+    study: Study,
+    chosen: Run,
+    runs: Sequence[Run],
+    fits: Sequence[Fitted],
+    *,
+    seconds: float,
+    forecasting: float,
 ) -> None:
-    """The figures for people."""
+    """The figures for people; `forecasting` is the part of the seconds that fits and forecasts took."""
     console = Console()
     span = duration(study.series.end + study.series.step - study.start)
     table = Table(title=f"{series}: {span} from {iso(study.start)}", box=SIMPLE_HEAD)
@@ -114,9 +121,14 @@ def print_table(
         *forecasters(fits),
         *_gate(chosen),
         *_comparison(chosen, runs),
-        f"took {duration(seconds)}",
+        _took(seconds, forecasting, forecasts=bool(fits)),
     ):
         console.print(line, highlight=False)
+
+
+def _took(seconds: float, forecasting: float, *, forecasts: bool) -> str:
+    parts = f": {duration(forecasting)} for fits and forecasts, {duration(seconds - forecasting)} for all else"
+    return f"took {duration(seconds)}" + (parts if forecasts else "")
 
 
 def _gate(chosen: Run) -> list[str]:

@@ -4,6 +4,7 @@ import csv
 import itertools
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,7 @@ def test_people_get_a_table_with_plain_keda_beside(trace: Path, capsys: pytest.C
     assert "shop: 4h from 2026-01-01T06:00:00Z" in out
     assert out.count("reactive") == 2
     assert "forecasts by naive (1 fit)" in out
+    assert re.search(r"^took .+: .+s for fits and forecasts, .+s for all else$", out, re.MULTILINE)
 
 
 def test_two_processes_say_what_one_says(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:

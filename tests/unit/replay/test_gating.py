@@ -18,7 +18,7 @@ from scaler.decision import DecisionPolicy, Snapshot, decide, reason
 from scaler.decision.gate import GateRule, Standing, judge
 from scaler.replay.demand import Demand
 from scaler.replay.forecasts import highest_so_far, peaks_of
-from scaler.replay.policies import Peaks, Served, foresail
+from scaler.replay.policies import Outlooks, Peaks, Served, foresail
 from scaler.replay.report import gate_in_words
 from tests.support.traces import read_trace
 
@@ -74,7 +74,7 @@ def served(series: TimeSeries, peaks: Peaks, *, start: int, samples: int) -> tup
 
 def explained(series: TimeSeries, peaks: Peaks, judged: list[GateState], sample: int) -> str:
     """What `foresail explain` would have said of the answer right after that sample."""
-    outlook = peaks.outlook(series, sample, judged)
+    outlook = Outlooks(peaks, series, judged).after(sample)
     assert outlook is not None
     now, observed = float(series.start + sample * series.step), float(series.values[sample])
     snapshot = Snapshot(
