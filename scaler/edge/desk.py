@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, OrderedDict
-from typing import TYPE_CHECKING, TypeAlias
+from collections import Counter
+from typing import TYPE_CHECKING
 
 from scaler.decision import decide
 from scaler.edge.entry import Entry
 from scaler.edge.journal import Journal
+from scaler.edge.parsed import Parsed
 from scaler.engine.messages import Evicted, Recalled, Refused, Register, Update
 from scaler.errors import ForesailError, LimitReached, ValueUnknown
 from scaler.policy import policy_of
@@ -26,13 +27,12 @@ if TYPE_CHECKING:
 
     from scaler.decision import Decision, Snapshot
     from scaler.decision.change import Change
+    from scaler.edge.parsed import Content
     from scaler.engine.messages import FromEngine, ToEngine
     from scaler.settings import Settings
     from scaler.trigger import TriggerConfig
 
 __all__ = ["TriggerDesk"]
-
-_Content: TypeAlias = tuple[str, str, frozenset[tuple[str, str]]]  # namespace, name, metadata
 
 _PAIR = 1.0  # seconds within which IsActive belongs to the GetMetrics before it; KEDA leaves 1-2 ms between them
 _SWEEP_EVERY = 1.0  # seconds between two looks through all triggers for refused ones, however many calls ask for room
@@ -65,8 +65,8 @@ class TriggerDesk:
         self._engine_answering = engine_answering
         self._clock = clock
         self._monotonic = monotonic
-        self._parsed: OrderedDict[_Content, TriggerConfig] = OrderedDict()
-        self._calls: dict[str, tuple[_Content, Register]] = {}  # trigger id -> the call as it came, for the engine
+        self._parsed = Parsed(most=settings.max_triggers)
+        self._calls: dict[str, tuple[Content, Register]] = {}  # trigger id -> the call as it came, for the engine
         self._entries: dict[str, Entry] = {}
         self._of_namespace: Counter[str] = Counter()  # entries
         self._waiting: Counter[str] = Counter()  # calls that wait for a first value, by namespace
@@ -84,12 +84,10 @@ class TriggerDesk:
         if config is None:
             config = parse_trigger(namespace=namespace, name=name, metadata=metadata)
             protect(*config.source_spec().secrets)
-            self._parsed[content] = config
             self._calls[config.key.id] = content, Register(config.key.id, namespace, name, dict(metadata))
-            if len(self._parsed) > self._settings.max_triggers:
-                _, oldest = self._parsed.popitem(last=False)
-                if oldest.key.id not in self._entries:
-                    self._calls.pop(oldest.key.id, None)
+            given_up = self._parsed.put(content, config)
+            if given_up is not None and given_up.key.id not in self._entries:
+                self._calls.pop(given_up.key.id, None)
         return config
 
     def peek(self, trigger: TriggerConfig, *, follows: bool = False) -> Decision | None:
@@ -272,7 +270,7 @@ class TriggerDesk:
         self._journal.forget(trigger_id)
         call = self._calls.pop(trigger_id, None)
         if call is not None:
-            self._parsed.pop(call[0], None)
+            self._parsed.drop(call[0])
 
     def take_called(self) -> list[str]:
         """The triggers called since the last time this was asked."""

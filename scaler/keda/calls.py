@@ -50,6 +50,16 @@ class Calls:
         self.clock = clock
         self.admit = admit
 
+    async def check(self, context: aio.ServicerContext[Any, Any]) -> None:
+        """Ends a call of health or reflection if who calls may not; the boundary does it for all others."""
+        if self.admit is None:
+            return
+        try:
+            self.admit(context.auth_context())
+        except ForesailError as error:
+            status = self.statuses.status(error, method="")
+            await context.abort(status.code, status.text)
+
     def boundary(self, method: str, context: aio.ServicerContext[Any, Any]) -> _Boundary:
         """An `async with` around all that one call does."""
         return _Boundary(self, method, context)

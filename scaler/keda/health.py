@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from grpc import aio
 
+    from scaler.keda.calls import Calls
+
 __all__ = ["Health"]
 
 
@@ -26,9 +28,11 @@ class Health(health_pb2_grpc.HealthServicer):
 
     Args:
         services: Full names of the services that it speaks for, besides "" for the server as a whole.
+        calls: Says who may ask.
     """
 
-    def __init__(self, services: Iterable[str]) -> None:
+    def __init__(self, services: Iterable[str], *, calls: Calls) -> None:
+        self._calls = calls
         self._services = frozenset(("", *services))
         self._ended = asyncio.Event()
 
@@ -38,6 +42,7 @@ class Health(health_pb2_grpc.HealthServicer):
 
     async def Check(self, request: HealthCheckRequest, context: aio.ServicerContext[Any, Any]) -> HealthCheckResponse:
         """The status now; NOT_FOUND for a service that is none of ours."""
+        await self._calls.check(context)
         if request.service not in self._services:
             known = ", ".join(repr(service) for service in sorted(self._services))
             await context.abort(grpc.StatusCode.NOT_FOUND, f"no such service here; there are {known}")
@@ -47,7 +52,7 @@ class Health(health_pb2_grpc.HealthServicer):
         self, request: HealthCheckRequest, context: aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[HealthCheckResponse]:
         """The status now and when it changes. A service that is none of ours is SERVICE_UNKNOWN for ever."""
-        del context
+        await self._calls.check(context)
         first = self._status(request.service)
         yield first
         await self._ended.wait()

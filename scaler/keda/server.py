@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection_pb2_grpc
+from grpc_reflection.v1alpha.reflection import SERVICE_NAME
 
 from scaler.errors import InvalidSettings
 from scaler.keda.calls import Calls
 from scaler.keda.health import Health
+from scaler.keda.reflection import Reflection
 from scaler.keda.servicer import Servicer
 from scaler.keda.streams import REST, Streams
 from scaler.listen import listen_error
@@ -88,9 +90,9 @@ class KedaServer:
         self._address = address
         self._credentials = credentials
         self._port = 0
-        self._health = Health([SERVICE])
-        self._streams = Streams(desk, most=limits.streams, rest=limits.stream_rest)
         calls = Calls(observer=observer, admit=admit)
+        self._health = Health([SERVICE], calls=calls)
+        self._streams = Streams(desk, most=limits.streams, rest=limits.stream_rest)
         servicer = Servicer(
             desk, calls=calls, streams=self._streams, deadline=limits.deadline, most_waiting=limits.calls
         )
@@ -101,7 +103,8 @@ class KedaServer:
         )
         add_ExternalScalerServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((SERVICE, _HEALTH, reflection.SERVICE_NAME), self._server)
+        told = Reflection((SERVICE, _HEALTH, SERVICE_NAME), calls=calls)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(told, self._server)  # type: ignore[no-untyped-call]
 
     @property
     def port(self) -> int:

@@ -7,10 +7,15 @@ import os
 import subprocess
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
+import grpc.aio
 import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
+from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 
 from scaler.keda.client import KedaClient, Reading, ref
 from scaler.keda.clients import only_clients, server_credentials
@@ -158,6 +163,27 @@ async def test_a_client_that_is_not_on_the_list_is_refused_in_words(world: World
         f"the client certificate's subject alternative names ({KEDA}, {SPIFFE}) are not among those that may call "
         "here: let the operator add one of them to the server's setting tls_grpc_clients"
     )
+
+
+async def test_nor_is_it_told_of_health_or_services(world: World) -> None:
+    stranger = world.ours.issue("DNS:other.default.svc")
+    words = "add one of them to the server's setting tls_grpc_clients"
+    async with serving(mutual(world), clients=(KEDA,)) as target:
+        for client, codes in ((world.keda, [None] * 3), (stranger, [grpc.StatusCode.PERMISSION_DENIED] * 3)):
+            parameters = world.parameters(client=client)
+            async with grpc.aio.secure_channel(target, credentials(parameters)) as channel:
+                any_channel: Any = channel  # the types of these stubs know no asyncio
+                health: Any = HealthStub(any_channel)
+                reflection: Any = ServerReflectionStub(any_channel)
+                asked = iter([ServerReflectionRequest(list_services="")])
+                calls = (
+                    health.Check(HealthCheckRequest()),
+                    anext(aiter(health.Watch(HealthCheckRequest()))),
+                    anext(aiter(reflection.ServerReflectionInfo(asked))),
+                )
+                found = await asyncio.gather(*calls, return_exceptions=True)
+            assert [error.code() if isinstance(error, grpc.RpcError) else None for error in found] == codes
+            assert all(words in str(error.details()) for error in found if isinstance(error, grpc.aio.AioRpcError))
 
 
 async def test_a_certificate_without_names_is_not_on_the_list(world: World) -> None:
