@@ -63,6 +63,9 @@ __all__ = [
 ]
 
 
+_MIB = 1 << 20
+
+
 class ForesailError(Exception):
     """Base of all errors of this program."""
 
@@ -137,8 +140,18 @@ class LimitReached(ForesailError):
     def of_triggers(cls, kept: int) -> LimitReached:
         """The bound on triggers: this many are kept."""
         return cls(
-            f"this server already keeps {plural(kept, 'trigger')}, its setting max_triggers: "
-            "raise it, or run another release of the scaler for some namespaces"
+            f"this server already keeps {plural(kept, 'trigger')}, its setting max_triggers, and all were called "
+            "within the last minute: raise it, or run another release of the scaler for some namespaces"
+        )
+
+    @classmethod
+    def of_memory(cls, *, limit: int, taken: int, wanted: int) -> LimitReached:
+        """The bound on memory for series, what they take, and what another one would take; bytes."""
+        return cls(
+            f"the series that this server keeps take {taken / _MIB:.1f} MiB of its setting memory_limit, "
+            f"{limit / _MIB:.1f} MiB, all were called within the last minute, and this trigger's would take "
+            f"{wanted / 1024:.0f} KiB more: raise it, ask for a shorter historyTimeWindow, or run another release of "
+            "the scaler for some namespaces"
         )
 
     @classmethod

@@ -172,7 +172,17 @@ class Settings:
         integer(minimum=1, maximum=1_000_000),
         default=20_000,
         group=_KEEPING,
-        doc="More triggers are refused with RESOURCE_EXHAUSTED.",
+        doc="For one more, the trigger that was not called for longest is let go of, if that is a minute or more; else "
+        "the new one is refused with RESOURCE_EXHAUSTED.",
+    )
+    memory_limit: int = parameter(
+        "memory_limit",
+        integer(minimum=16 << 20, maximum=1 << 40),
+        default=3 << 29,
+        group=_KEEPING,
+        doc="Bytes of memory that the engine may take for its series, reckoned at 4.1 for each step of "
+        "`historyTimeWindow` and of a day before it, and 68 KiB for a model and the rest: 117 KiB for eight days of "
+        "minutes, so the default has room for 13,400 of them. What goes when it is full: see `max_triggers`.",
     )
 
     allow_addresses: tuple[str, ...] = parameter(

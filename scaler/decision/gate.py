@@ -50,6 +50,7 @@ __all__ = [
     "evidence",
     "issue",
     "judge",
+    "keeps_promise",
     "update",
 ]
 
@@ -182,10 +183,16 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         larger = max(self.loss_with, self.loss_without)
         return (self.loss_without - self.loss_with) / larger if larger else 0.0
 
-    def keeps_promise(self, quantile: float) -> bool:
-        """Whether coverage is near what was promised; a day of overlapping windows cannot tell it closely."""
-        exceeding = 1.0 - quantile
-        return 1.0 - self.coverage <= exceeding + 0.05 + min(exceeding, 0.15)
+
+def keeps_promise(coverage: float, quantile: float) -> bool:
+    """Whether coverage is near what was promised; a day of overlapping windows cannot tell it closely.
+
+    Args:
+        coverage: Part of the peaks at or below their forecast.
+        quantile: The part promised.
+    """
+    exceeding = 1.0 - quantile
+    return 1.0 - coverage <= exceeding + 0.05 + min(exceeding, 0.15)
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -336,7 +343,7 @@ def _judged(state: GateState, rule: GateRule, hours: Sequence[Hour], now: int) -
     if state.standing is Standing.DEMOTED:
         better = min(whole.gain, lately.gain) >= rule.restore_from
         return Standing.TRUSTED if better else Standing.DEMOTED
-    least = rule.demote_below if whole.keeps_promise(rule.quantile) else rule.demote_broken_below
+    least = rule.demote_below if keeps_promise(whole.coverage, rule.quantile) else rule.demote_broken_below
     went_bad = lately.gain < rule.demote_recent_below and _excess(lately) > _MATERIAL * whole.loss_without
     return Standing.DEMOTED if went_bad or whole.gain < least else Standing.TRUSTED
 

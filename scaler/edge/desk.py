@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 from scaler.decision import decide
@@ -16,6 +17,7 @@ from scaler.edge.journal import Journal
 from scaler.edge.parsed import Parsed
 from scaler.engine.messages import Evicted, Recalled, Refused, Register, Update
 from scaler.errors import ForesailError, LimitReached, ValueUnknown
+from scaler.in_use import IN_USE
 from scaler.policy import policy_of
 from scaler.telemetry.masking import protect
 from scaler.tenancy.tenants import quotas_of
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["TriggerDesk"]
 
 _PAIR = 1.0  # seconds within which IsActive belongs to the GetMetrics before it; KEDA leaves 1-2 ms between them
-_SWEEP_EVERY = 1.0  # seconds between two looks through all triggers for refused ones, however many calls ask for room
+_SWEEP_EVERY = 1.0  # seconds between two looks through all triggers for some to drop, however many calls ask for room
+_SWEPT_PART = 100
 _MOST_WAITING = 10_000  # changes of answers that wait for the engine
 _WAITING_SHARE = 4  # of the calls at work: where there are tenants, one namespace has a quarter of them to wait with
 _LOOK_AGAIN = 15.0  # seconds after which a decision may have changed by the passing of time alone
@@ -157,7 +160,7 @@ class TriggerDesk:
             return
 
     def _decide(self, entry: Entry, *, follows: bool) -> Decision | None:
-        now = self._monotonic()
+        now = entry.called_at = self._monotonic()
         if follows and entry.decision is not None and now - entry.decided_at <= _PAIR:
             return entry.decision
         snapshot = entry.snapshot
@@ -168,6 +171,8 @@ class TriggerDesk:
         try:
             entry.decision = decide(snapshot, entry.policy, now=at)
         except ForesailError as error:
+            if entry.recalled:
+                return None  # too old, or no load: what the source says now is a moment away
             self._journal.failed(trigger_id, str(error), entry.policy, at=at)
             raise
         self._journal.decided(trigger_id, entry.decision, entry.policy, snapshot.outlook, at=at)
@@ -178,13 +183,15 @@ class TriggerDesk:
         if len(self._entries) >= self._settings.max_triggers and self._monotonic() >= self._sweep_at:
             self._sweep_at = self._monotonic() + _SWEEP_EVERY
             self._drop_refused()
+            self._drop_idle()
         if len(self._entries) >= self._settings.max_triggers:
             raise LimitReached.of_triggers(len(self._entries))
         self._check_quota(trigger.namespace_of_object)
         entry = Entry(config=trigger, policy=policy_of(trigger, self._settings), monotonic=self._monotonic)
+        entry.called_at = self._monotonic()
         stored = self._stored.pop(trigger.key.id, None)
         if stored is not None:
-            entry.update(stored, wall=self._clock())
+            entry.update(stored, wall=self._clock(), recalled=True)
         self._entries[trigger.key.id] = entry
         self._of_namespace[trigger.namespace_of_object] += 1
         self._register(entry)
@@ -221,6 +228,19 @@ class TriggerDesk:
         for trigger_id in [trigger_id for trigger_id, entry in self._entries.items() if entry.refusal is not None]:
             self._remove(trigger_id)
 
+    def _drop_idle(self) -> None:
+        """If there is no room still, lets go of those not called for longest; the engine does the same with its own.
+
+        A hundredth at once: all are looked through for it.
+        """
+        if len(self._entries) < self._settings.max_triggers:
+            return
+        before = self._monotonic() - IN_USE
+        spare = [(entry.called_at, trigger_id) for trigger_id, entry in self._entries.items()]
+        for called_at, trigger_id in nsmallest(max(1, len(spare) // _SWEPT_PART), spare):
+            if called_at < before:
+                self._remove(trigger_id)
+
     # --- what the engine tells -------------------------------------------------------------
 
     def apply(self, message: FromEngine) -> None:
@@ -250,7 +270,7 @@ class TriggerDesk:
         if entry is None:
             self._stored[snapshot.trigger] = snapshot
         elif entry.snapshot is None:
-            entry.update(snapshot, wall=self._clock())
+            entry.update(snapshot, wall=self._clock(), recalled=True)
 
     def _forget(self, trigger_id: str) -> None:
         """Lets go of an idle trigger, unless a call has just come: then it is registered anew."""

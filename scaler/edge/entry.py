@@ -37,11 +37,13 @@ class Entry:
     refused_at: float = 0.0  # monotonic
     decision: Decision | None = None
     decided_at: float = 0.0  # monotonic
+    called_at: float = 0.0  # monotonic
     updated: asyncio.Event = field(default_factory=asyncio.Event)
     monotonic: Callable[[], float] = time.monotonic
+    recalled: bool = False  # the snapshot is a store's: the engine has not said anything yet
     heard: float = float("-inf")  # the wall clock less the monotonic one when the observed value was first heard of
 
-    def update(self, snapshot: Snapshot, *, wall: float) -> None:
+    def update(self, snapshot: Snapshot, *, wall: float, recalled: bool = False) -> None:
         """A new snapshot replaces the one before; whoever waits is woken.
 
         An engine that was just started may not know the load yet: the one known here goes on growing older.
@@ -49,6 +51,7 @@ class Entry:
         Args:
             snapshot: What is known now.
             wall: The wall clock's time, epoch seconds.
+            recalled: It is what a store has kept.
         """
         if snapshot.observed is None and self.snapshot is not None and self.snapshot.observed is not None:
             before = self.snapshot
@@ -57,7 +60,7 @@ class Entry:
             self.policy = msgspec.structs.replace(self.policy, lead_time=snapshot.lead_time)
         if self.snapshot is None or snapshot.observed_at != self.snapshot.observed_at:
             self.heard = wall - self.monotonic()
-        self.snapshot, self.refusal = snapshot, None
+        self.snapshot, self.refusal, self.recalled = snapshot, None, recalled
         self._wake()
 
     def as_of(self, wall: float) -> float:

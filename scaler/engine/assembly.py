@@ -63,6 +63,7 @@ async def running_engine(
         models=files.arguments,
         command=fit_command,
         on_restart=meter.worker_lost,
+        on_turn=meter.fit_turn,
     )
     outside = FitPool(  # of its own: a forecast must not wait for the fits of minutes
         workers=1,

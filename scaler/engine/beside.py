@@ -62,14 +62,16 @@ class Beside:
             out.append(series)
         return tuple(out)
 
-    async def drop(self, trigger_id: str) -> None:
-        """The trigger is not in use any more; lets go of what no other uses."""
+    def drop(self, trigger_id: str) -> list[SeriesState]:
+        """The trigger is not in use any more; those that no other uses, for the caller to close their sources."""
+        gone = []
         for series_id, users in list(self._users.items()):
             users.discard(trigger_id)
             if not users:
                 del self._users[series_id]
                 self._next.pop(series_id, None)
-                await self._series.pop(series_id).source.close()
+                gone.append(self._series.pop(series_id))
+        return gone
 
     async def extend(self, series: SeriesState) -> None:
         """Fetches what is new of the covariates beside this series; one that cannot be had waits ever longer."""

@@ -11,17 +11,17 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, TypeAlias
 
-import msgspec
-
-from scaler.decision import Snapshot
 from scaler.engine.admission import bound, counted, ledger_of, tenant_name
 from scaler.engine.alignment import lives_tested, longest_period
 from scaler.engine.beside import Beside
 from scaler.engine.decisions import DecisionLog
-from scaler.engine.gating import Gating, is_gate_record
+from scaler.engine.gating import Gating
 from scaler.engine.history import History
-from scaler.engine.messages import Evicted, Recalled, Refusal, Refused, Update
+from scaler.engine.messages import Evicted, Refusal, Refused
 from scaler.engine.publisher import Publisher
+from scaler.engine.recalls import AT_ONCE, Recalls
+from scaler.engine.remembered import Remembered
+from scaler.engine.roster import Roster, bytes_of
 from scaler.engine.start_up import StartUp
 from scaler.engine.state import SeriesState, TriggerState
 from scaler.engine.timetable import Timetable
@@ -35,9 +35,10 @@ from scaler.trigger import parse_trigger
 from scaler.trigger.signal import signal_warning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from scaler.decision import DecisionPolicy
+    from scaler.engine.messages import Recalled, Update
     from scaler.engine.meter import Meter
     from scaler.engine.modelling import Modelling
     from scaler.engine.persistence import Persistence
@@ -99,13 +100,13 @@ class Engine:
         self._publish = publish
         self._publisher = Publisher(publish=publish, persistence=persistence, clock=clock, settings=settings)
         self._turns = Turns()
+        self._recalls = Recalls(self._recall)
         self._clock = clock
         self._monotonic = monotonic
         self._meter = meter
         self._looked_at = clock()  # when what is due was last looked for
-        self._series: dict[str, SeriesState] = {}
-        self._series_of: dict[str, SeriesState] = {}  # trigger id -> its series
-        self._stored: dict[str, Snapshot] = {}  # last-good snapshots of triggers that were not called yet
+        self._roster = Roster(settings=settings, monotonic=monotonic)
+        self._remembered = Remembered(persistence=persistence, gating=self._gating)
         self._timetable: Timetable[_Job] = Timetable()
         self._running: dict[asyncio.Task[None], _Job] = {}
         self._woken = asyncio.Event()
@@ -127,25 +128,22 @@ class Engine:
 
     def called(self, trigger_ids: Iterable[str]) -> None:
         """These triggers are in use."""
-        now = self._monotonic()
-        for trigger_id in trigger_ids:
-            series = self._series_of.get(trigger_id)
-            if series is not None:
-                series.triggers[trigger_id].called_at = now
+        self._roster.called(trigger_ids)
 
     def _take_up(self, config: TriggerConfig) -> None:
-        if config.key.id in self._series_of:
-            self.called([config.key.id])
-            self._publisher.tell_of(self._series_of[config.key.id])
+        trigger_id, known = config.key.id, self._roster.of(config.key.id)
+        if known is not None:
+            self.called([trigger_id])
+            self._publisher.tell_of(known)
             return
-        if len(self._series_of) >= self._settings.max_triggers:
-            raise LimitReached.of_triggers(len(self._series_of))
-        config = bound(config, self._settings)
-        with counted(self._ledger, config, samples=self._capacity(config)):
-            series = self._series.get(config.series_id) or self._open_series(config)
-            beside = self._beside.take(config, capacity=self._capacity(config), open_series=self._made_series)
-        reaches_back = self._capacity(config) > series.history.capacity
-        series.history.capacity = max(series.history.capacity, self._capacity(config))
+        config, samples = bound(config, self._settings), self._capacity(config)
+        size = bytes_of(samples, beside=len(config.covariates))
+        with counted(self._ledger, config, samples=samples):
+            self._let_go(self._roster.room_for(config.series_id, size=size), "room")
+            series = self._roster.get(config.series_id) or self._opened(config)
+            beside = self._beside.take(config, capacity=samples, open_series=self._opened)
+        reaches_back = samples > series.history.capacity
+        series.history.capacity = max(series.history.capacity, samples)
         state = TriggerState(
             config=config,
             called_at=self._monotonic(),
@@ -153,10 +151,12 @@ class Engine:
             covariates=beside,
         )
         self._gating.recall(state)
-        series.triggers[config.key.id] = state
-        self._series_of[config.key.id] = series
-        self._warm(series, config.key.id)
-        if series.loaded:
+        new = self._roster.get(series.id) is None
+        self._roster.add(series, state, size=size)
+        self._remembered.warm(series, trigger_id)
+        if new:
+            self._start(("first", series.id))
+        elif series.loaded:
             self._modelling.forecast(series)
             self._publisher.tell_of(series)
             self._start(("step" if reaches_back or beside else "fit", series.id))
@@ -167,23 +167,8 @@ class Engine:
         longest = longest_period(refit_every=self._settings.refit_every, window=window, step=config.step)
         return window + 1 + longest * (1 + lives_tested(longest=longest, step=config.step))
 
-    def _warm(self, series: SeriesState, trigger_id: str) -> None:
-        """Until the source answers, and the models that are recalled, all is as the store last knew it."""
-        stored = self._stored.pop(trigger_id, None)
-        if stored is None:
-            return
-        if series.observed is None:
-            series.observed, series.observed_at = stored.observed, stored.observed_at
-        trigger = series.triggers[trigger_id]
-        trigger.recall_lead_time(stored.lead_time, stored.lead_time_origin)
-        trigger.recalled = stored.outlook
-
-    def _open_series(self, config: TriggerConfig) -> SeriesState:
-        series = self._series[config.series_id] = self._made_series(config)
-        self._start(("first", series.id))
-        return series
-
-    def _made_series(self, config: TriggerConfig) -> SeriesState:
+    def _opened(self, config: TriggerConfig) -> SeriesState:
+        """A series for the trigger, with its source."""
         spec = config.resolve(self._settings.sources)
         protect(*spec.secrets)
         return SeriesState(
@@ -202,15 +187,7 @@ class Engine:
 
     async def warm_start(self) -> None:
         """Publishes the last-good snapshots of the store: the first answers need no source."""
-        for trigger_id, data in await self._persistence.snapshots():
-            if is_gate_record(trigger_id):
-                self._gating.remember(trigger_id, data)
-                continue
-            # damaged, or written by another version: the source will tell
-            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
-                self._stored[trigger_id] = msgspec.msgpack.decode(data, type=Snapshot)
-        if self._stored:
-            self._publish(Recalled(list(self._stored.values())))
+        await self._remembered.tell(self._publish)
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -228,7 +205,7 @@ class Engine:
         finally:
             for task in self._running:
                 task.cancel()
-            await asyncio.gather(*self._running, return_exceptions=True)
+            await asyncio.gather(*self._running, self._recalls.close(), return_exceptions=True)
 
     def housekeep(self) -> None:
         """Puts the work that belongs to no series on the timetable."""
@@ -241,12 +218,12 @@ class Engine:
         return self._timetable.next_due()
 
     def start_due(self) -> None:
-        """Starts the jobs that are due now."""
+        """Starts jobs that are due now: some at a time, for a fleet's are due at few moments."""
         now = self._clock()
         if now < self._looked_at - _CLOCK_GRAIN:
             self._clock_went_back()
         self._looked_at = now
-        for job in self._timetable.pop_due(now):
+        for job in self._timetable.pop_due(now, most=AT_ONCE):
             self._start(job)
 
     def _clock_went_back(self) -> None:
@@ -255,7 +232,7 @@ class Engine:
         What a query such as `... or vector(0)` gave for that future is no past.
         """
         self.housekeep()
-        for series in self._series.values():
+        for series in self._roster.series:
             series.history.cut(self._clock())
             self._gating.forget_future(series)
             self._schedule_observe(series)
@@ -274,7 +251,7 @@ class Engine:
 
     async def _do(self, job: _Job) -> None:
         kind, series_id = job
-        series = self._series.get(series_id)
+        series = self._roster.get(series_id)
         try:
             if series is not None:
                 await self._on_series(kind, series)
@@ -312,21 +289,22 @@ class Engine:
             self._publisher.tell_of(series)
 
     async def _first(self, series: SeriesState) -> None:
-        """First sight of a series: its load at once, then its past from the store and the source, then a model."""
+        """First sight of a series: its load at once, then its past from the store and the source, then a model.
 
-        async def observe() -> None:
-            await self._refresh.observe(series)
-            self._publisher.tell_of(series)
-
-        async def recall() -> None:
-            await self._refresh.recall(series)
-            await self._modelling.recall(series)
-            self._publisher.tell_of(series)
-
-        await asyncio.gather(observe(), recall())
+        In this order, for a fleet's loads are known in a moment, and until its forecasts are made anew those of
+        before the restart are good.
+        """
+        await self._refresh.observe(series)
+        self._publisher.tell_of(series)
         self._schedule_observe(series)
+        await self._recalls.recall(series)
+        self._publisher.tell_of(series)
         await self._step(series)
         self._schedule_step(series)
+
+    async def _recall(self, series: SeriesState) -> None:
+        await self._refresh.recall(series)
+        await self._modelling.recall(series)
 
     async def _step(self, series: SeriesState) -> None:
         _, extended = await asyncio.gather(self._beside.extend(series), self._refresh.extend(series))
@@ -345,7 +323,7 @@ class Engine:
             self._start(("lead-time", series.id))
 
     def _look_back(self, series: SeriesState) -> None:
-        if self._series.get(series.id) is series and self._modelling.trials_due(series):
+        if self._roster.holds(series) and self._modelling.trials_due(series):
             self._start(("past", series.id))
 
     async def _measure(self, series: SeriesState) -> None:
@@ -360,11 +338,11 @@ class Engine:
         return policy_of(trigger.config, self._settings, lead_time=trigger.lead_time.seconds)
 
     def _schedule_observe(self, series: SeriesState) -> None:
-        if self._series.get(series.id) is series:
+        if self._roster.holds(series):
             self._timetable.set(("observe", series.id), self._refresh.next_observe(series))
 
     def _schedule_step(self, series: SeriesState) -> None:
-        if self._series.get(series.id) is series:
+        if self._roster.holds(series):
             self._timetable.set(("step", series.id), self._refresh.next_step(series))
 
     # --- housekeeping ----------------------------------------------------------------------
@@ -375,54 +353,50 @@ class Engine:
             await self._persistence.flush(now=now)
             self._timetable.set((kind, ""), self._clock() + _FLUSH_EVERY)
         elif kind == "evict":
-            await self._evict()
+            self._let_go(self._roster.idle(), "idle")
             self._timetable.set((kind, ""), now + _EVICT_EVERY)
         elif kind == "forget":
             before = now - self._settings.history_retention
             await self._persistence.forget(before=before, most_decisions=self._settings.decision_log)
             self._timetable.set((kind, ""), now + _FORGET_EVERY)
 
-    async def _evict(self) -> None:
-        """Lets go of triggers that nobody calls; their history stays in the store."""
-        now = self._monotonic()
-        idle = [
-            (series, trigger_id)
-            for series in self._series.values()
-            for trigger_id, trigger in series.triggers.items()
-            if now - trigger.called_at > self._settings.idle_after
-        ]
-        empty: dict[str, SeriesState] = {}
-        for series, trigger_id in idle:
-            self._gating.keep(series.triggers.pop(trigger_id))
-            self._ledger.remove(trigger_id)
-            await self._beside.drop(trigger_id)
-            del self._series_of[trigger_id]
-            if not series.triggers:
-                empty[series.id] = self._series.pop(series.id)
-                self._timetable.drop(("observe", series.id))
-                self._timetable.drop(("step", series.id))
-        if idle:
-            self._publish(Evicted([trigger_id for _, trigger_id in idle]))
+    def _let_go(self, trigger_ids: Sequence[str], reason: str) -> None:
+        """Lets go of triggers; their history stays in the store."""
+        if not trigger_ids:
+            return
+        gone, empty = self._roster.remove(trigger_ids)
+        closing = list(empty)
+        for trigger in gone:
+            self._gating.keep(trigger)
+            self._ledger.remove(trigger.config.key.id)
+            closing += self._beside.drop(trigger.config.key.id)
+        for series in empty:
+            self._timetable.drop(("observe", series.id))
+            self._timetable.drop(("step", series.id))
+        self._publish(Evicted(list(trigger_ids)))
+        self._meter.evicted(reason, len(gone))
         # nobody waits for what is under way for them; a fit in the queue would be made for nothing
-        unwanted = [task for task, (_, series_id) in self._running.items() if series_id in empty]
+        names = {series.id for series in empty}
+        unwanted = [task for task, (_, series_id) in self._running.items() if series_id in names]
         for task in unwanted:
             task.cancel()
-        await asyncio.gather(*unwanted, return_exceptions=True)
-        for series in empty.values():
-            await series.source.close()
+        if closing:
+            end = asyncio.create_task(_close(unwanted, closing), name="close")
+            self._running[end] = ("close", "")
+            end.add_done_callback(self._running.pop)
 
     def keep(self) -> None:
         """At the end: what is written only now and then is given to the store."""
-        for series in self._series.values():
+        for series in self._roster.series:
             for trigger in series.triggers.values():
                 self._gating.keep(trigger)
 
     # --- for telemetry ---------------------------------------------------------------------
 
     @property
-    def series(self) -> tuple[SeriesState, ...]:
+    def series(self) -> Sequence[SeriesState]:
         """The series kept fresh; to look at, not to change."""
-        return tuple(self._series.values())
+        return self._roster.series
 
     @property
     def fits_waiting(self) -> int:
@@ -432,9 +406,21 @@ class Engine:
     @property
     def series_count(self) -> int:
         """Distinct series kept fresh."""
-        return len(self._series)
+        return len(self._roster.series)
+
+    @property
+    def series_bytes(self) -> int:
+        """Memory that they take, as reckoned against `memory_limit`."""
+        return self._roster.bytes
 
     @property
     def trigger_count(self) -> int:
         """Triggers taken up."""
-        return len(self._series_of)
+        return self._roster.triggers
+
+
+async def _close(under_way: Sequence[asyncio.Task[None]], empty: Sequence[SeriesState]) -> None:
+    """Closes the sources of series that were let go of, when nothing uses them any more."""
+    await asyncio.gather(*under_way, return_exceptions=True)
+    for series in empty:
+        await series.source.close()

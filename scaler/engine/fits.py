@@ -7,7 +7,9 @@ import contextlib
 import itertools
 import os
 import sys
+import time
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scaler.engine.frames import FrameReader, encode_frame
@@ -27,16 +29,23 @@ _GRACE = 30.0  # seconds that a worker has beyond a fit's deadline before it end
 _LONGEST_PAUSE = 30.0
 
 
-class Priority:
+class Priority(IntEnum):
     """Who is fitted first: a series that has no model, one whose load has drifted, one whose model is old.
 
-    Last come fits that are only tested, to learn from the past.
+    Before all of them come forecasts of plug-ins, which take a moment; last come fits that are only tested, to learn
+    from the past.
     """
 
+    FORECAST = -1
     NEW = 0
     DRIFTED = 1
     STALE = 2
     PAST = 3
+
+    @property
+    def kind(self) -> str:
+        """Its name, for metrics."""
+        return self.name.lower()
 
 
 class FitLost(Exception):
@@ -56,7 +65,7 @@ class FitLost(Exception):
 class Fits(Protocol):
     """What the engine asks of a pool; later also one that fits elsewhere."""
 
-    async def fit(self, request: Callable[[], FitRequest], *, priority: int) -> FitDone:
+    async def fit(self, request: Callable[[], FitRequest], *, priority: Priority) -> FitDone:
         """Waits for its turn, asks for the request, and fits. Raises FitLost."""
         ...
 
@@ -76,8 +85,9 @@ class Forecasts(Protocol):
 
 @dataclass(order=True)
 class _Job:
-    priority: int
+    priority: Priority
     number: int
+    since: float = field(compare=False)
     request: Callable[[], ToWorker] = field(compare=False)
     done: asyncio.Future[Any] = field(compare=False)
 
@@ -94,6 +104,8 @@ class FitPool:
         models: Sequence[str] = (),
         command: Sequence[str] | None = None,
         on_restart: Callable[[], None] = lambda: None,
+        on_turn: Callable[[Priority, float], None] = lambda _priority, _waited: None,
+        monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Args:
@@ -103,6 +115,8 @@ class FitPool:
         models: Files of trained models, see `scaler.training.in_use.ModelFiles.arguments`.
         command: What to run instead of the worker, to inject faults.
         on_restart: Called when a worker was lost.
+        on_turn: Called when a fit's turn has come: what it is for, and how many seconds it has waited.
+        monotonic: Seconds that only grow.
         sleep: How to wait, between workers that are lost one after the other.
         """
         self._timeout = timeout
@@ -113,6 +127,8 @@ class FitPool:
         self._queue: asyncio.PriorityQueue[_Job] = asyncio.PriorityQueue()
         self._numbers = itertools.count()
         self._on_restart = on_restart
+        self._on_turn = on_turn
+        self._monotonic = monotonic
         self._workers = workers
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -121,12 +137,12 @@ class FitPool:
         """Fits in the queue."""
         return self._queue.qsize()
 
-    async def fit(self, request: Callable[[], FitRequest], *, priority: int) -> FitDone:
+    async def fit(self, request: Callable[[], FitRequest], *, priority: Priority) -> FitDone:
         """Waits for its turn and its fit.
 
         Args:
             request: Gives the request when its turn has come: a queue of ten thousand holds no histories.
-            priority: The lowest number is next.
+            priority: The lowest is next, and of those the one that has waited longest.
 
         Raises:
             FitLost: The fit passed its deadline, or its worker died.
@@ -140,13 +156,14 @@ class FitPool:
         Raises:
             FitLost: It passed its deadline, or its worker died.
         """
-        done: Forecasted = await self._done(lambda: request, -1)
+        done: Forecasted = await self._done(lambda: request, Priority.FORECAST)
         return done
 
-    async def _done(self, request: Callable[[], ToWorker], priority: int) -> Any:  # noqa: ANN401  # as the request is
+    async def _done(self, request: Callable[[], ToWorker], priority: Priority) -> Any:  # noqa: ANN401  # as the request is
         if not self._tasks:
             self._tasks = [asyncio.create_task(self._work(), name=f"fit-{n}") for n in range(self._workers)]
-        job = _Job(priority, next(self._numbers), request, asyncio.get_running_loop().create_future())
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        job = _Job(priority, next(self._numbers), self._monotonic(), request, done)
         await self._queue.put(job)
         return await job.done
 
@@ -166,6 +183,7 @@ class FitPool:
                 job = await self._queue.get()
                 if job.done.done():
                     continue
+                self._on_turn(job.priority, self._monotonic() - job.since)
                 try:
                     result = await place.done(job.request())
                 except asyncio.CancelledError:

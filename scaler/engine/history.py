@@ -19,10 +19,16 @@ if TYPE_CHECKING:
 
     from forecasting.series import FloatArray
 
-__all__ = ["History"]
+__all__ = ["History", "bytes_held"]
 
 _LARGEST = float(np.finfo(np.float32).max)
 _ROOM = 32  # the part of the capacity by which a buffer is larger: it is moved once in so many samples
+_SPARE = 64  # samples more
+
+
+def bytes_held(capacity: int) -> int:
+    """What the samples of one history take at most, in memory."""
+    return (capacity + capacity // _ROOM + _SPARE) * np.dtype(np.float32).itemsize
 
 
 class History:
@@ -98,7 +104,7 @@ class History:
         if self._size + count <= len(self._buffer):
             return
         keep = min(self._size, self.capacity - count)
-        room = self.capacity // _ROOM + 64
+        room = self.capacity // _ROOM + _SPARE
         grown = np.empty(min(keep + count, self.capacity) + room, np.float32)
         grown[:keep] = self._buffer[self._size - keep : self._size]
         self._buffer, self._size = grown, keep

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from scaler.engine.fits import Priority
     from scaler.errors import ForesailError
     from scaler.tenancy.ledger import Usage
 
@@ -21,6 +22,12 @@ class Meter(Protocol):
 
     def fitted(self, forecaster: str, outcome: str, cpu_seconds: float) -> None:
         """A fit ended: `fitted`, `failed` or `lost`."""
+
+    def fit_turn(self, priority: Priority, waited: float) -> None:
+        """A fit's turn has come, after so many seconds in the queue."""
+
+    def evicted(self, reason: str, triggers: int) -> None:
+        """So many triggers were let go of: `idle`, or to make `room` for others."""
 
     def worker_lost(self) -> None:
         """A fit worker died or was killed."""
@@ -42,6 +49,12 @@ class NoMeter:
         """Nothing."""
 
     def fitted(self, forecaster: str, outcome: str, cpu_seconds: float) -> None:
+        """Nothing."""
+
+    def fit_turn(self, priority: Priority, waited: float) -> None:
+        """Nothing."""
+
+    def evicted(self, reason: str, triggers: int) -> None:
         """Nothing."""
 
     def worker_lost(self) -> None:

@@ -222,7 +222,7 @@ class Modelling:
         if self._ledger is not None:
             self._ledger.fitted(series.namespaces)
         try:
-            done = await self._fits.fit(request, priority=Priority.STALE if model.fitted else Priority.NEW)
+            done = await self._fits.fit(request, priority=_priority(series, model))
         except FitLost as lost:
             name = ladder[lost.rung].forecaster
             self._meter.fitted(name, "lost", 0.0)
@@ -300,6 +300,14 @@ def _seen(series: SeriesState, key: ModelKey, length: int) -> TimeSeries:
 def _table(found: list[list[float]]) -> FloatArray | None:
     # one of another version has other levels
     return np.array(found) if len(found) == len(CHOICES) else None
+
+
+def _priority(series: SeriesState, model: ModelState) -> Priority:
+    """How urgent a fit is."""
+    if model.fitted is None:
+        return Priority.NEW
+    drifted = any(t.drifted for t in series.triggers.values() if t.model_key == model.key)
+    return Priority.DRIFTED if drifted else Priority.STALE
 
 
 def _successor(key: ModelKey, models: Mapping[ModelKey, ModelState]) -> ModelState:

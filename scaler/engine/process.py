@@ -127,6 +127,7 @@ async def _serve(settings: Settings, frames: FrameReader[ToEngine], publish: Cal
         ) as engine:
             metrics.follow(
                 series=lambda: engine.series_count,
+                series_bytes=lambda: engine.series_bytes,
                 fits_waiting=lambda: engine.fits_waiting,
                 files_set_aside=lambda: len(store.set_aside),
             )

@@ -13,7 +13,7 @@ import numpy as np
 from forecasting.adaptive import offset_after
 from forecasting.premium import CHOICES, level_within
 from scaler.decision import horizon
-from scaler.decision.gate import GateState, Judgement
+from scaler.decision.gate import GateState, Judgement, keeps_promise
 from scaler.decision.lead_time import LeadTime, given, is_measured, not_measured
 from scaler.decision.reading import levels_for, rule_for, weights_at
 from scaler.events.agenda import Agenda
@@ -124,6 +124,15 @@ class TriggerState:
     def quantile(self) -> float:
         """The quantile in force: given, or chosen."""
         return self.config.effective_quantile if self.choice is None else self.choice.quantile
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the load is no longer the one that its forecasts were fitted to, by the gate's evidence.
+
+        They cost more than they avoid, or are exceeded far more often than promised.
+        """
+        coverage = self.judgement.coverage
+        return not self.judgement.trusted or (coverage is not None and not keeps_promise(coverage, self.quantile))
 
     @property
     def window(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import itertools
+import sys
 from typing import Generic, TypeVar
 
 __all__ = ["Timetable", "spread"]
@@ -40,10 +41,10 @@ class Timetable(Generic[_J]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def pop_due(self, now: float) -> list[_J]:
-        """Takes off and returns the jobs that are due, the most overdue first."""
+    def pop_due(self, now: float, *, most: int = sys.maxsize) -> list[_J]:
+        """Takes off and returns the jobs that are due, the most overdue first, and no more than `most`."""
         jobs: list[_J] = []
-        while (due := self.next_due()) is not None and due <= now:
+        while len(jobs) < most and (due := self.next_due()) is not None and due <= now:
             job = heapq.heappop(self._heap)[2]
             del self._due[job]
             jobs.append(job)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from prometheus_client.core import GaugeMetricFamily
 
+    from scaler.engine.fits import Priority
     from scaler.errors import ForesailError
     from scaler.tenancy.ledger import Usage
 
@@ -43,6 +44,9 @@ class EngineMetrics:
         self._source_errors = metrics.SOURCE_ERRORS.counter(registry)
         self._fits = metrics.FITS.counter(registry)
         self._fit_seconds = metrics.FIT_SECONDS.histogram(registry)
+        self._evicted = metrics.EVICTED.counter(registry)
+        self._bytes = metrics.SERIES_BYTES.gauge(registry)
+        self._fit_wait = metrics.FIT_WAIT.histogram(registry)
         self._workers_lost = metrics.WORKERS_LOST.counter(registry)
         self._store_errors = metrics.STORE_ERRORS.counter(registry)
         self._bugs = metrics.BUGS.counter(registry)
@@ -54,10 +58,16 @@ class EngineMetrics:
         ProcessCollector(namespace="foresail_engine", registry=registry)
 
     def follow(
-        self, *, series: Callable[[], int], fits_waiting: Callable[[], int], files_set_aside: Callable[[], int]
+        self,
+        *,
+        series: Callable[[], int],
+        series_bytes: Callable[[], int],
+        fits_waiting: Callable[[], int],
+        files_set_aside: Callable[[], int],
     ) -> None:
         """From now on these are asked for each page."""
         self._series.set_function(series)
+        self._bytes.set_function(series_bytes)
         self._queue.set_function(fits_waiting)
         self._set_aside.set_function(files_set_aside)
 
@@ -86,6 +96,14 @@ class EngineMetrics:
             self._fit_seconds.labels(forecaster).observe(cpu_seconds)
         else:
             self._warn("fit.failed", f"{forecaster} {outcome}", forecaster=forecaster, outcome=outcome)
+
+    def fit_turn(self, priority: Priority, waited: float) -> None:
+        """A fit's turn has come."""
+        self._fit_wait.labels(priority.kind).observe(waited)
+
+    def evicted(self, reason: str, triggers: int) -> None:
+        """Triggers were let go of."""
+        self._evicted.labels(reason).inc(triggers)
 
     def worker_lost(self) -> None:
         """A fit worker died or was killed."""

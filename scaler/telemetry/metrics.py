@@ -22,6 +22,7 @@ _TRIGGER = ("namespace", "scaled_object", "trigger", "metric")
 _CALL_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _FIT_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+_WAIT_BUCKETS = (0.1, 1.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 12 * 3600.0, 48 * 3600.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +160,30 @@ FITS = Metric(
 FIT_SECONDS = Metric(
     "foresail_fit_cpu_seconds", "histogram", "CPU time of the fits that succeeded.", ("forecaster",), _FIT_BUCKETS
 )
+FIT_WAIT = Metric(
+    "foresail_fit_wait_seconds",
+    "histogram",
+    "How long fits waited for a worker, by what they are for: `forecast` (of a plug-in) and `new` (no model yet) go "
+    "first, then `drifted` (the gate finds the forecasts worse than promised), `stale` (the period is over), and "
+    "`past` (put to the test only). The rate of its `_count` is the pool's throughput.",
+    ("kind",),
+    _WAIT_BUCKETS,
+)
 FIT_QUEUE = Metric("foresail_fit_queue_length", "gauge", "Fits waiting for a worker.")
 WORKERS_LOST = Metric("foresail_fit_workers_lost_total", "counter", "Fit workers that died or had to be killed.")
 SERIES = Metric("foresail_series", "gauge", "Distinct series kept fresh; triggers with the same query share one.")
+SERIES_BYTES = Metric(
+    "foresail_series_bytes",
+    "gauge",
+    "Memory of the series, their models and all around them, as reckoned against the setting `memory_limit`.",
+)
+EVICTED = Metric(
+    "foresail_evicted_triggers_total",
+    "counter",
+    "Triggers let go of: `idle`, not called for `idle_after`; or, not called for longest, to make `room` for another "
+    "within `max_triggers` and `memory_limit`.",
+    ("reason",),
+)
 NAMESPACE_TRIGGERS = Metric(
     "foresail_namespace_triggers", "gauge", "Triggers a namespace has in use; quota `namespace_triggers`.", _NAMESPACE
 )
@@ -194,9 +216,12 @@ ENGINE = (
     SOURCE_ERRORS,
     FITS,
     FIT_SECONDS,
+    FIT_WAIT,
     FIT_QUEUE,
     WORKERS_LOST,
     SERIES,
+    SERIES_BYTES,
+    EVICTED,
     NAMESPACE_TRIGGERS,
     NAMESPACE_SERIES,
     NAMESPACE_FITS,

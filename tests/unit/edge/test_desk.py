@@ -226,6 +226,55 @@ class TestDecision:
             bench.desk.peek(trigger)
 
 
+class TestAfterARestart:
+    """What the store has kept answers while it is good; when it is too old, the source's answer is a moment away."""
+
+    async def test_a_load_that_is_still_good_is_answered_at_once(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        bench.recall(trigger, observed_at=NOW - 100.0)
+        decision = await bench.desk.decision(trigger)
+        assert (decision.observed, decision.observed_age) == (50.0, 100.0)
+
+    async def test_one_that_is_too_old_waits_for_the_newer(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        bench.recall(trigger, observed_at=NOW - 301.0)
+        waiting = asyncio.create_task(bench.desk.decision(trigger))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        bench.update(trigger, observed=70.0)
+        assert (await waiting).observed == 70.0
+
+    async def test_a_recalled_load_that_comes_while_the_call_waits_is_looked_at_alike(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        waiting = asyncio.create_task(bench.desk.decision(trigger))
+        await asyncio.sleep(0)
+        bench.recall(trigger, observed_at=NOW - 301.0)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        bench.update(trigger)
+        assert (await waiting).observed == 50.0
+
+    async def test_who_waits_in_vain_is_told_so_and_nothing_is_noted_as_an_answer(self, impatient: Bench) -> None:
+        trigger = impatient.trigger()
+        impatient.recall(trigger, observed_at=NOW - 301.0)
+        with pytest.raises(ValueUnknown, match=r"^the load is not known yet: the source has not answered within 0s"):
+            await impatient.desk.decision(trigger)
+        assert impatient.desk.take_changes() == []
+
+    async def test_once_the_source_has_failed_its_words_are_the_answer(self, bench: Bench) -> None:
+        trigger = bench.trigger()
+        bench.recall(trigger, observed_at=NOW - 301.0)
+        waiting = asyncio.create_task(bench.desk.decision(trigger))
+        await asyncio.sleep(0)
+        bench.update(trigger, observed_at=NOW - 301.0, error="prometheus refuses the connection")
+        with pytest.raises(ValueUnknown) as found:
+            await waiting
+        assert str(found.value) == (
+            "the load is not known: the last value is 5m1s old, older than the 5m that a value is good for: "
+            "prometheus refuses the connection"
+        )
+
+
 class TestRefusal:
     @pytest.mark.parametrize("error", [AddressRefused, LimitReached, InvalidTrigger])
     async def test_the_engine_s_refusal_reaches_the_caller(self, bench: Bench, error: type[Exception]) -> None:
@@ -315,10 +364,27 @@ class TestBounds:
         with pytest.raises(LimitReached) as caught:
             await impatient.desk.decision(impatient.trigger("one-more"))
         assert str(caught.value) == (
-            "this server already keeps 3 triggers, its setting max_triggers: "
-            "raise it, or run another release of the scaler for some namespaces"
+            "this server already keeps 3 triggers, its setting max_triggers, and all were called "
+            "within the last minute: raise it, or run another release of the scaler for some namespaces"
         )
         assert len(list(impatient.desk.entries())) == 3
+
+    async def test_the_one_not_called_for_longest_makes_room(self, bench: Bench) -> None:
+        triggers = [bench.trigger(f"web-{n}") for n in range(3)]
+        for trigger in triggers:
+            bench.recall(trigger)
+            await bench.desk.decision(trigger)
+            bench.now += 10.0
+        bench.desk.peek(triggers[0])
+        bench.now += 50.0
+        more = bench.trigger("one-more")
+        bench.recall(more)
+        await bench.desk.decision(more)
+        assert {entry.config.name for entry in bench.desk.entries()} == {"web-0", "web-2", "one-more"}
+        assert [message.name for message in bench.told if isinstance(message, Register)][-1] == "one-more"
+        bench.desk.apply(Evicted([triggers[1].key.id]))  # the engine's choice was the same
+        with pytest.raises(LimitReached):  # web-2 was called 60 s ago, and is in use
+            await bench.desk.decision(bench.trigger("two-more"))
 
     async def test_where_there_are_tenants_a_namespace_waits_with_its_share_of_calls(self) -> None:
         everyone = Tenant(name="all", namespaces=("*",), own_addresses=True)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from forecasting.registry import Registry
     from scaler.decision import Snapshot
+    from scaler.engine.fits import Priority
     from scaler.engine.messages import Evicted, Forecasted, ForecastRequest, Refused
     from scaler.errors import ForesailError
     from scaler.sources.base import MetricSource
@@ -101,10 +102,11 @@ class InlineFits:
     lost_forecasts: dict[str, str] = field(default_factory=dict)  # the same of plug-ins' forecasts
     asked: list[ForecastRequest] = field(default_factory=list)
     registry: Callable[[], Registry] = default_registry
+    priorities: list[Priority] = field(default_factory=list)
     waiting: int = 0
 
-    async def fit(self, request: Callable[[], FitRequest], *, priority: int) -> FitDone:
-        del priority
+    async def fit(self, request: Callable[[], FitRequest], *, priority: Priority) -> FitDone:
+        self.priorities.append(priority)
         return self._fit(request())
 
     async def forecast(self, request: ForecastRequest) -> Forecasted:

@@ -153,8 +153,8 @@ class TestRefusals:
         refused = next(message for message in bench.published if isinstance(message, Refused))
         assert refused.trigger == trigger
         assert refused.refusal.text == (
-            "this server already keeps 1 trigger, its setting max_triggers: "
-            "raise it, or run another release of the scaler for some namespaces"
+            "this server already keeps 1 trigger, its setting max_triggers, and all were called "
+            "within the last minute: raise it, or run another release of the scaler for some namespaces"
         )
 
 

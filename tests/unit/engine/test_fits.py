@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -266,6 +267,40 @@ async def test_nobody_waits_for_a_cancelled_fit(pool: FitPool) -> None:
     assert made == ["first", "third"]
 
 
+async def test_the_new_go_first_then_the_drifted_then_the_stale_in_the_order_of_asking() -> None:
+    now = 0.0
+    made: list[str] = []
+    turns: list[tuple[str, float]] = []
+    pool = FitPool(
+        workers=1,
+        timeout=60.0,
+        memory=4 * GIB,
+        on_turn=lambda priority, waited: turns.append((priority.kind, waited)),
+        monotonic=lambda: now,
+    )
+
+    def named(name: str) -> FitRequest:
+        made.append(name)
+        return request("naive")
+
+    waiting = [asyncio.create_task(pool.fit(lambda: named("busy"), priority=Priority.PAST))]
+    await eventually(lambda: made == ["busy"])  # the one worker is taken; all others wait
+    asked = (Priority.PAST, Priority.STALE, Priority.NEW, Priority.DRIFTED, Priority.STALE, Priority.NEW)
+    for number, priority in enumerate(asked):
+        now = 10.0 * number
+        waiting.append(asyncio.create_task(pool.fit(partial(named, f"{priority.kind} {number}"), priority=priority)))
+        await asyncio.sleep(0)
+    assert (pool.waiting, now) == (6, 50.0)
+    now = 100.0
+    await asyncio.gather(*waiting)
+    await pool.close()
+    assert made == ["busy", "new 2", "new 5", "drifted 3", "stale 1", "stale 4", "past 0"]
+    waited = [0.0, 80.0, 50.0, 70.0, 90.0, 60.0, 100.0]
+    assert turns == [
+        (name.partition(" ")[0].replace("busy", "past"), each) for name, each in zip(made, waited, strict=True)
+    ]
+
+
 async def test_a_fit_that_eats_memory_steps_down_the_ladder() -> None:
     pool = FitPool(workers=1, timeout=60.0, memory=GIB, command=(sys.executable, "-c", GREEDY, str(GIB), "90"))
     done = await pool.fit(lambda: request("greedy", "naive"), priority=Priority.NEW)
@@ -352,21 +387,9 @@ def test_a_worker_whose_engine_was_killed_ends_by_itself() -> None:
     assert worker.returncode == -signal.SIGALRM
 
 
-async def test_new_series_are_fitted_before_stale_ones(pool: FitPool) -> None:
-    order: list[str] = []
-
-    async def fit(name: str, priority: int) -> None:
-        await pool.fit(lambda: request("naive"), priority=priority)
-        order.append(name)
-
-    # all are queued before the one worker has started
-    await asyncio.gather(fit("stale", Priority.STALE), fit("drifted", Priority.DRIFTED), fit("new", Priority.NEW))
-    assert order == ["new", "drifted", "stale"]
-
-
 async def test_closing_cancels_what_waits() -> None:
     pool = FitPool(workers=1, timeout=60.0, memory=4 * GIB)
-    waiting = [asyncio.create_task(pool.fit(lambda: request("naive"), priority=0)) for _ in range(3)]
+    waiting = [asyncio.create_task(pool.fit(lambda: request("naive"), priority=Priority.NEW)) for _ in range(3)]
     await asyncio.sleep(0)
     await pool.close()
     results = await asyncio.gather(*waiting, return_exceptions=True)

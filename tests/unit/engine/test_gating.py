@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from scaler.decision import DecisionPolicy, decide
 from scaler.decision.gate import GateState, Standing
+from scaler.engine.fits import Priority
 from scaler.engine.gating import Gating, is_gate_record
 from scaler.engine.state import TriggerState
 from scaler.policy import policy_of
@@ -63,6 +64,23 @@ async def test_a_forecast_that_costs_is_shown_and_not_served(bench: Workbench, s
     assert decision.forecast is not None
     assert decision.forecast > 2 * decision.value
     assert decision.hindrance == shown.outlook.verdict
+
+
+async def test_a_demoted_forecasts_model_is_fitted_before_those_that_are_merely_old(
+    make_workbench: Callable[..., Workbench], start: int
+) -> None:
+    bench = make_workbench(idle_after=86400.0)
+    bench.source.load = fallen(start)
+    trigger = bench.register(**TRIGGER)
+    sound = bench.register("sound", **TRIGGER | {"forecaster": "naive"})
+    await bench.engine.settle()
+    assert set(bench.fits.priorities) == {Priority.NEW, Priority.PAST}
+    await bench.at(start + 8 * HOUR)
+    (series,) = bench.engine.series
+    assert (series.triggers[trigger].drifted, series.triggers[sound].drifted) == (True, False)
+    bench.fits.priorities.clear()
+    await bench.at(start + 14 * HOUR)
+    assert sorted(bench.fits.priorities) == [Priority.DRIFTED, Priority.STALE]
 
 
 async def test_a_restart_goes_on_with_the_verdict(
@@ -179,7 +197,7 @@ async def test_an_orderly_end_loses_no_evidence(make_workbench: Callable[..., Wo
     second.clock.now = first.clock.now
     await second.engine.warm_start()
     second.register(**TRIGGER)
-    assert second.engine._series_of[trigger].triggers[trigger].gate == gate
+    assert second.engine._roster._of[trigger].triggers[trigger].gate == gate
 
 
 def test_what_is_kept_at_hand_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

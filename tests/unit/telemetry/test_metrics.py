@@ -12,6 +12,7 @@ from grpc import StatusCode
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from scaler.engine.fits import Priority
 from scaler.errors import EngineLost, SourceUnreachable, StoreError
 from scaler.telemetry.edge import EdgeMetrics, MetricsPage
 from scaler.telemetry.engine import EngineMetrics
@@ -92,11 +93,15 @@ async def _exercised() -> bytes:
     parts.engine.source_asked("instant", SourceUnreachable("down"), series="s")
     parts.engine.fitted("ets", "fitted", 1.5)
     parts.engine.fitted("ets", "lost", 0.0)
+    parts.engine.fit_turn(Priority.DRIFTED, 42.0)
+    parts.engine.evicted("room", 3)
     parts.engine.worker_lost()
     parts.engine.store_failed(StoreError("full"))
     parts.engine.bug("step 0123", ValueError("x"))
     parts.engine.loop_late(0.2)
-    parts.engine.follow(series=lambda: 7, fits_waiting=lambda: 2, files_set_aside=lambda: 1)
+    parts.engine.follow(
+        series=lambda: 7, series_bytes=lambda: 7 << 17, fits_waiting=lambda: 2, files_set_aside=lambda: 1
+    )
     parts.edge.follow_certificate(lambda: 1.8e9)
     parts.engine.follow_namespaces(lambda: [("shop", Usage({"s": (2, 80)}, triggers=2, bytes=80, fits=deque([1.0])))])
     return await parts.page()
@@ -158,8 +163,11 @@ async def test_figures_are_those_told() -> None:
     assert value(page, "foresail_fit_cpu_seconds_sum", forecaster="ets") == 1.5
     assert value(page, "foresail_fit_cpu_seconds_count", forecaster="ets") == 1.0
     assert value(page, "foresail_fit_queue_length") == 2.0
+    assert value(page, "foresail_fit_wait_seconds_sum", kind="drifted") == 42.0
     assert value(page, "foresail_fit_workers_lost_total") == 1.0
     assert value(page, "foresail_series") == 7.0
+    assert value(page, "foresail_series_bytes") == 7 << 17
+    assert value(page, "foresail_evicted_triggers_total", reason="room") == 3.0
     assert value(page, "foresail_store_errors_total") == 1.0
     assert value(page, "foresail_store_files_set_aside") == 1.0
     assert value(page, "foresail_bugs_total", job="step") == 1.0
