@@ -18,6 +18,7 @@ from scaler.engine.decisions import DecisionLog
 from scaler.engine.gating import Gating
 from scaler.engine.history import History
 from scaler.engine.messages import Evicted, Refusal, Refused
+from scaler.engine.precedence import Precedence
 from scaler.engine.publisher import Publisher
 from scaler.engine.recalls import AT_ONCE, Recalls
 from scaler.engine.remembered import Remembered
@@ -99,8 +100,9 @@ class Engine:
         self._start_up = StartUp(refresh=refresh, clock=clock)
         self._publish = publish
         self._publisher = Publisher(publish=publish, persistence=persistence, clock=clock, settings=settings)
-        self._turns = Turns()
-        self._recalls = Recalls(self._recall)
+        self._precedence = Precedence()
+        self._turns = Turns(give_way=self._precedence.give_way)
+        self._recalls = Recalls(self._recall, give_way=self._precedence.give_way)
         self._clock = clock
         self._monotonic = monotonic
         self._meter = meter
@@ -294,7 +296,8 @@ class Engine:
         In this order, for a fleet's loads are known in a moment, and until its forecasts are made anew those of
         before the restart are good.
         """
-        await self._refresh.observe(series)
+        with self._precedence.first():
+            await self._refresh.observe(series)
         self._publisher.tell_of(series)
         self._schedule_observe(series)
         await self._recalls.recall(series)

@@ -28,11 +28,19 @@ class Recalls:
 
     Args:
         read: Takes up the past and the models of one series.
+        give_way: Awaited before each batch: to what goes before all of them.
         at_once: Series of one batch.
     """
 
-    def __init__(self, read: Callable[[SeriesState], Awaitable[None]], *, at_once: int = AT_ONCE) -> None:
+    def __init__(
+        self,
+        read: Callable[[SeriesState], Awaitable[None]],
+        *,
+        give_way: Callable[[], Awaitable[None]],
+        at_once: int = AT_ONCE,
+    ) -> None:
         self._read = read
+        self._give_way = give_way
         self._at_once = at_once
         self._waiting: deque[tuple[SeriesState, asyncio.Future[None]]] = deque()
         self._reading: asyncio.Task[None] | None = None
@@ -47,6 +55,7 @@ class Recalls:
 
     async def _run(self) -> None:
         while self._waiting:
+            await self._give_way()
             count = min(self._at_once, len(self._waiting))
             await asyncio.gather(*(self._one(*self._waiting.popleft()) for _ in range(count)))
 

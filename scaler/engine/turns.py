@@ -21,11 +21,16 @@ SHARE = 0.6
 """Part of a core that forecasts may take while others wait for their turn."""
 
 
+async def _to_nobody() -> None:
+    """There is nothing that goes before."""
+
+
 class Turns:
     """`async with turns:` waits for its turn, which ends with the block. First come, first served.
 
     Args:
         share: Part of a core that turns may take, in (0, 1].
+        give_way: Awaited before each turn begins: to what goes before all of them.
         monotonic: Seconds that only grow.
         spent: CPU seconds of this thread: on a busy machine a turn takes longer without taking more from others.
         sleep: How to rest.
@@ -35,11 +40,13 @@ class Turns:
         self,
         *,
         share: float = SHARE,
+        give_way: Callable[[], Awaitable[None]] = _to_nobody,
         monotonic: Callable[[], float] = time.perf_counter,
         spent: Callable[[], float] = time.thread_time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._rest = 1.0 / share - 1.0  # seconds for each second of work
+        self._give_way = give_way
         self._monotonic = monotonic
         self._spent = spent
         self._sleep = sleep
@@ -53,6 +60,7 @@ class Turns:
             wait = self._rested_at - self._monotonic()
             if wait > 0.0:
                 await self._sleep(wait)
+            await self._give_way()
         except BaseException:
             self._lock.release()
             raise

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from scaler.engine.precedence import Precedence
 from scaler.engine.recalls import Recalls
 from scaler.errors import StoreError
 
@@ -32,6 +33,10 @@ class Shelf:
             self.gates[name].set_result(None)
 
 
+def reading(shelf: Shelf, at_once: int = 50) -> Recalls:
+    return Recalls(shelf.read, give_way=Precedence().give_way, at_once=at_once)
+
+
 async def turn() -> None:
     """Lets all that can go on go on."""
     for _ in range(10):
@@ -44,7 +49,7 @@ def asking(recalls: Recalls, names: str) -> dict[str, asyncio.Task[None]]:
 
 async def test_the_next_batch_is_begun_when_the_one_before_is_read() -> None:
     shelf = Shelf()
-    tasks = asking(Recalls(shelf.read, at_once=2), "abcde")
+    tasks = asking(reading(shelf, at_once=2), "abcde")
     await turn()
     assert shelf.begun == ["a", "b"]
     shelf.give("a")
@@ -61,7 +66,7 @@ async def test_the_next_batch_is_begun_when_the_one_before_is_read() -> None:
 
 async def test_what_fails_fails_alone_and_what_comes_later_is_read() -> None:
     shelf = Shelf()
-    recalls = Recalls(shelf.read)
+    recalls = reading(shelf)
     tasks = asking(recalls, "ab")
     await turn()
     shelf.gates["a"].set_exception(StoreError("a block of 3 bytes"))
@@ -78,7 +83,7 @@ async def test_what_fails_fails_alone_and_what_comes_later_is_read() -> None:
 
 async def test_what_nobody_waits_for_any_more_is_not_read() -> None:
     shelf = Shelf()
-    tasks = asking(Recalls(shelf.read, at_once=1), "abc")
+    tasks = asking(reading(shelf, at_once=1), "abc")
     await turn()
     tasks["b"].cancel()
     await turn()
@@ -93,9 +98,34 @@ async def test_what_nobody_waits_for_any_more_is_not_read() -> None:
 
 async def test_closing_ends_all_of_it() -> None:
     shelf = Shelf()
-    recalls = Recalls(shelf.read, at_once=1)
+    recalls = reading(shelf, at_once=1)
     tasks = asking(recalls, "ab")
     await turn()
     await recalls.close()
     outcomes = await asyncio.gather(*tasks.values(), return_exceptions=True)
     assert [type(one) for one in outcomes] == [asyncio.CancelledError] * 2
+
+
+async def test_a_batch_gives_way_to_first_looks() -> None:
+    shelf, precedence = Shelf(), Precedence(patience=1e9)
+    recalls = Recalls(shelf.read, give_way=precedence.give_way, at_once=1)
+    with precedence.first():
+        with precedence.first():
+            tasks = asking(recalls, "a")
+            await turn()
+        await turn()
+        assert shelf.begun == []  # one of two is under way still
+    await turn()
+    assert shelf.begun == ["a"]
+    shelf.give("a")
+    await tasks["a"]
+
+
+async def test_first_looks_that_do_not_end_hold_nothing_up_for_long() -> None:
+    shelf, precedence = Shelf(), Precedence(patience=0.0)
+    recalls = Recalls(shelf.read, give_way=precedence.give_way)
+    with precedence.first():
+        tasks = asking(recalls, "a")
+        await turn()
+        shelf.give("a")
+        await tasks["a"]

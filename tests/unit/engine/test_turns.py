@@ -89,3 +89,14 @@ async def test_a_turn_that_fails_ends_too(time: Time) -> None:
             raise ZeroDivisionError
     async with theirs:
         pass
+
+
+async def test_a_turn_gives_way_before_it_begins_and_is_not_charged_for_that(time: Time) -> None:
+    async def give_way() -> None:
+        time.work(5.0)
+
+    theirs = Turns(share=0.5, give_way=give_way, monotonic=lambda: time.now, spent=lambda: time.cpu, sleep=time.sleep)
+    for _ in range(2):
+        async with theirs:
+            time.work(2.0)
+    assert time.slept == [2.0]
