@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +13,19 @@ from forecasting.series import FloatArray, TimeSeries
 from scaler.pb.externalscaler_pb2 import GetMetricsRequest, ScaledObjectRef
 from scaler.trigger import TriggerConfig, parse_trigger
 
-__all__ = ["SOURCE", "STEP", "WEEK", "Fleet", "Requests", "load_text", "loads", "member_of"]
+__all__ = [
+    "SOURCE",
+    "STEP",
+    "WEEK",
+    "Fleet",
+    "Requests",
+    "counted",
+    "free_port",
+    "labels_of",
+    "load_text",
+    "loads",
+    "member_of",
+]
 
 SOURCE = "bench"
 STEP = 60
@@ -37,6 +50,7 @@ def _shapes() -> FloatArray:
 
 _TABLE = _shapes()
 _ROWS: list[list[float]] = _TABLE.tolist()
+_SUMS: list[list[float]] = np.hstack([np.zeros((_SHAPES, 1)), STEP * np.cumsum(_TABLE, axis=1)]).tolist()
 
 
 def _level(member: int) -> float:
@@ -53,6 +67,28 @@ def loads(member: int, start: int, count: int, step: int = STEP) -> FloatArray:
 def load_text(member: int, time: int) -> str:
     """The load of one member at one moment, as Prometheus writes numbers."""
     return f"{_level(member) * _ROWS[member % _SHAPES][time // STEP % (WEEK // STEP)]:.6f}"
+
+
+def counted(member: int, time: float) -> float:
+    """The counter of one member at one moment, whose rate is its load."""
+    weeks, within = divmod(time, WEEK)
+    minute = int(within // STEP)
+    shape = member % _SHAPES
+    whole = weeks * _SUMS[shape][-1] + _SUMS[shape][minute]
+    return _level(member) * (whole + _ROWS[shape][minute] * (within - minute * STEP))
+
+
+def labels_of(member: int) -> str:
+    """What tells the member's series from others, as PromQL and as expositions have it."""
+    return f'namespace="{_namespace(member)}",service="svc-{member:06}"'
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def member_of(query: str) -> int:
@@ -91,11 +127,10 @@ class Fleet:
 
     def metadata(self, member: int) -> dict[str, str]:
         """As KEDA sends it: its own entries included."""
-        labels = f'namespace="team-{member % 40:02}",service="svc-{member:06}"'
         return {
             "scalerAddress": "foresail.keda.svc:6000",
             "source": SOURCE,
-            "query": f"sum(rate(http_requests_total{{{labels}}}[2m]))",
+            "query": f"sum(rate(http_requests_total{{{labels_of(member)}}}[2m]))",
             "threshold": "50",
             "activationThreshold": "1",
             "leadTime": "3m",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["Compared", "Point", "Refreshing", "Report", "Start", "table"]
+__all__ = ["Busy", "Compared", "Point", "Refreshing", "Report", "Start", "table"]
 
 
 class Start(msgspec.Struct, kw_only=True):
@@ -56,6 +56,20 @@ class Point(msgspec.Struct, kw_only=True):
     client_late_p99_ms: float
 
 
+class Busy(msgspec.Struct, kw_only=True):
+    """The fit pool at work beside the same calls, medians over the rounds."""
+
+    rate: float
+    p99_ms_idle: float
+    p99_ms_busy: float
+    worker_cores: float  # while it was at work
+
+    @property
+    def ratio(self) -> float:
+        """At most 2 is wanted."""
+        return self.p99_ms_busy / self.p99_ms_idle if self.p99_ms_idle else 0.0
+
+
 class Refreshing(msgspec.Struct, kw_only=True):
     """A span in which the fleet was refreshed. Cores: CPU seconds a second."""
 
@@ -67,6 +81,7 @@ class Refreshing(msgspec.Struct, kw_only=True):
     edge_cores: float
     engine_cores: float
     worker_cores: float
+    source_cores: float
     edge_lag_p99_s: float
     engine_lag_p99_s: float
     fits: float
@@ -78,9 +93,11 @@ class Report(msgspec.Struct, kw_only=True):
     triggers: int
     forecaster: str
     days: int
+    source: str = "fake"
     empty: dict[str, float] = {}
     cold: Start | None = None
     compared: Compared | None = None
+    busy: Busy | None = None
     curve: list[Point] = []
     refreshing: Refreshing | None = None
     memory: dict[str, float] = {}
@@ -90,7 +107,10 @@ class Report(msgspec.Struct, kw_only=True):
 def table(report: Report) -> str:
     """For people."""
     lines = [
-        f"{report.triggers} triggers on as many series, {report.days} days of history, forecaster {report.forecaster}",
+        (
+            f"{report.triggers} triggers on as many series, {report.days} days of history, "
+            f"forecaster {report.forecaster}, {report.source} Prometheus"
+        ),
         "",
     ]
     lines += [f"{name:<34} {value:>9.2f}" for name, value in report.empty.items()]
@@ -114,6 +134,14 @@ def table(report: Report) -> str:
             ),
             _row("failed calls", c.errors),
             _row("client late, p99 ms", c.client_late_p99_ms),
+        ]
+    if (b := report.busy) is not None:
+        lines += [
+            "",
+            (
+                f"p99 at {b.rate:.0f} RPC/s: fit pool held {b.p99_ms_idle:.1f} ms, at work {b.p99_ms_busy:.1f} ms, "
+                f"ratio {b.ratio:.3f} ({b.worker_cores:.2f} cores of fits)"
+            ),
         ]
     if report.curve:
         lines += [
@@ -145,7 +173,10 @@ def _refreshing(found: Refreshing) -> list[str]:
     edge, engine = 1000 * found.edge_lag_p99_s, 1000 * found.engine_lag_p99_s
     return [
         f"refreshing, over {found.seconds:.0f} s: {found.queries_per_second:.0f} queries/s, {found.fits:.0f} fits",
-        f"cores: edge {found.edge_cores:.2f}, engine {found.engine_cores:.2f}, fit workers {found.worker_cores:.2f}",
+        (
+            f"cores: edge {found.edge_cores:.2f}, engine {found.engine_cores:.2f}, "
+            f"fit workers {found.worker_cores:.2f}, source {found.source_cores:.2f}"
+        ),
         f"oldest observed value {found.oldest_observed_s:.1f} s",
         f"oldest forecast {found.oldest_forecast_s:.1f} s ({found.with_forecast} have one)",
         f"loop lag at p99, at most: edge {edge:.0f} ms, engine {engine:.0f} ms",

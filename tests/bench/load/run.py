@@ -22,6 +22,7 @@ from scaler.engine.process import STORE_FILE
 from tests.bench.load import stages
 from tests.bench.load.fleet import Fleet
 from tests.bench.load.keda import POLL
+from tests.bench.load.real import prometheus
 from tests.bench.load.report import Report, table
 from tests.bench.load.scene import foresail, helper
 from tests.bench.load.seed import fill
@@ -42,6 +43,11 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--settle", type=float, default=0.0, help="seconds of refreshing that are watched (default: 0)")
     parser.add_argument("--no-fits", action="store_true", help="models are used as they are, never refitted")
     parser.add_argument("--data", type=Path, help="a store filled before; made there if it is not")
+    parser.add_argument("--busy", action="store_true", help="latencies with the fit pool held and at work, too")
+    parser.add_argument(
+        "--real-prometheus", action="store_true", help="over a real Prometheus, which scrapes the fleet"
+    )
+    parser.add_argument("--empty", action="store_true", help="begins without a store: all of the past is fetched")
     parser.add_argument("--no-restart", action="store_true", help="leaves out the warm start")
     parser.add_argument("--json", action="store_true", help="figures for programs")
     return parser.parse_args(argv)
@@ -57,9 +63,12 @@ async def measure(arguments: argparse.Namespace, directory: Path) -> Report:
     settings = {"FORESAIL_IDLE_AFTER": "1d"}  # members that a stage leaves out are not let go of
     if arguments.no_fits:
         settings["FORESAIL_REFIT_EVERY"] = "30d"
-    if not (directory / STORE_FILE).exists():
+    if not arguments.empty and not (directory / STORE_FILE).exists():
         fill(directory, fleet)
-    async with helper("prometheus") as source, helper("bare") as bare:
+    real = arguments.real_prometheus
+    report.source = "real" if real else "fake"
+    of_fleet = prometheus(fleet, directory / "prometheus") if real else helper("prometheus")
+    async with of_fleet as source, helper("bare") as bare:
         serve = partial(foresail, directory, source_port=source.port, settings=settings)
         async with serve() as server:
             await server.metrics()  # waits until the engine answers
@@ -74,11 +83,16 @@ async def measure(arguments: argparse.Namespace, directory: Path) -> Report:
                     server, bare, fleet, seconds=arguments.seconds, rounds=arguments.rounds, rate=arguments.rate
                 )
                 _say(report.compared)
+            if arguments.busy:
+                report.busy = await stages.busy(
+                    server, fleet, seconds=arguments.seconds, rounds=arguments.rounds, rate=arguments.rate
+                )
+                _say(report.busy)
             sizes = [int(size) for size in arguments.curve.split(",") if size]
             report.curve = await stages.curve(server, fleet, sizes, seconds=arguments.curve_seconds)
             _say(report.curve)
             if arguments.settle:
-                report.refreshing = await stages.refreshing(server, seconds=arguments.settle)
+                report.refreshing = await stages.refreshing(server, source, seconds=arguments.settle)
                 _say(report.refreshing)
             report.memory = stages.held(server)
             _say(report.memory)

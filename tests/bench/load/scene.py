@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-__all__ = ["Foresail", "Helper", "foresail", "helper"]
+__all__ = ["Foresail", "Helper", "foresail", "gone", "helper"]
 
 _PIPE = asyncio.subprocess.PIPE
 _PATIENCE = 60.0  # seconds for a process to come up or go
@@ -37,10 +37,10 @@ class Helper:
 
 
 @contextlib.asynccontextmanager
-async def helper(module: str) -> AsyncIterator[Helper]:
+async def helper(module: str, *arguments: str) -> AsyncIterator[Helper]:
     """`tests.bench.load.MODULE`, until the context ends."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", f"tests.bench.load.{module}", stdin=_PIPE, stdout=_PIPE
+        sys.executable, "-m", f"tests.bench.load.{module}", *arguments, stdin=_PIPE, stdout=_PIPE
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -48,7 +48,7 @@ async def helper(module: str) -> AsyncIterator[Helper]:
         yield Helper(process.pid, int(await process.stdout.readline()))
     finally:
         process.stdin.close()
-        await _gone(process)
+        await gone(process)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ async def foresail(directory: Path, *, source_port: int, settings: dict[str, str
         yield Foresail(process.pid, port, f"http://{said['http']}", time.monotonic() - began)
     finally:
         process.send_signal(signal.SIGTERM)
-        await _gone(process)
+        await gone(process)
         for reader in readers:
             await reader
         while not lines.empty():
@@ -136,7 +136,8 @@ async def _read(stream: asyncio.StreamReader, lines: asyncio.Queue[str]) -> None
             print("foresail:", line, end="", file=sys.stderr)
 
 
-async def _gone(process: Process) -> None:
+async def gone(process: Process) -> None:
+    """Returns when the process has ended, as it was asked to; kills it and raises TimeoutError if it does not."""
     try:
         async with asyncio.timeout(_PATIENCE):
             await process.wait()

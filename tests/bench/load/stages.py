@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import statistics
 from typing import TYPE_CHECKING
 
 from tests.bench.load.keda import HPA, POLL, Latencies, arrivals, paced, pairs, sweep
 from tests.bench.load.machine import cpu_seconds, histogram_quantile, memory, samples
-from tests.bench.load.report import Compared, Point, Refreshing, Start
+from tests.bench.load.report import Busy, Compared, Point, Refreshing, Start
 from tests.bench.load.wire import connect
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from tests.bench.load.scene import Foresail, Helper
     from tests.bench.load.wire import Connection
 
-__all__ = ["compare", "curve", "held", "refreshing", "start"]
+__all__ = ["busy", "compare", "curve", "held", "refreshing", "start"]
 
 _CALLERS = 16
 _EDGE_LAG = "foresail_edge_loop_lag_seconds_bucket"
@@ -88,6 +90,37 @@ async def compare(
     )
 
 
+async def busy(server: Foresail, fleet: Fleet, *, seconds: float, rounds: int, rate: float) -> Busy | None:
+    """Latencies while the fit workers are held, and while they are at work, in turn; None: there are none.
+
+    A worker that is held takes no CPU, and the fit that it is at goes on afterwards.
+    """
+    if not server.workers:
+        return None
+    p99: dict[str, list[float]] = {"idle": [], "busy": []}
+    spent = 0.0
+    line = await connect(server.port)
+    try:
+        for round_number in range(rounds):
+            schedule = _at_rate(fleet.size, rate, seconds=seconds, seed=round_number)
+            for kind, order in (("idle", signal.SIGSTOP), ("busy", signal.SIGCONT)):
+                for worker in server.workers:
+                    os.kill(worker, order)
+                before = _spent(server)["workers"]
+                p99[kind].append((await paced(line, fleet.requests, schedule)).at(0.99))
+                spent += _spent(server)["workers"] - before if kind == "busy" else 0.0
+    finally:
+        for worker in server.workers:
+            os.kill(worker, signal.SIGCONT)
+        line.close()
+    return Busy(
+        rate=rate,
+        p99_ms_idle=1000 * statistics.median(p99["idle"]),
+        p99_ms_busy=1000 * statistics.median(p99["busy"]),
+        worker_cores=spent / (rounds * seconds),
+    )
+
+
 def _at_rate(members: int, rate: float, *, seconds: float, seed: int) -> list[tuple[float, int]]:
     """Cycles of three calls each, so that there are `rate` calls a second."""
     return arrivals(members, seconds=seconds, every=[3 * members / rate], seed=seed)
@@ -132,10 +165,10 @@ async def curve(server: Foresail, fleet: Fleet, sizes: list[int], *, seconds: fl
     return points
 
 
-async def refreshing(server: Foresail, *, seconds: float) -> Refreshing:
+async def refreshing(server: Foresail, source: Helper, *, seconds: float) -> Refreshing:
     """What refreshing the fleet takes while nobody calls."""
     before = await server.metrics()
-    spent = _spent(server)
+    spent, of_source = _spent(server), cpu_seconds(source.pid)
     await asyncio.sleep(seconds)
     used = {kind: seconds_now - spent.get(kind, 0.0) for kind, seconds_now in _spent(server).items()}
     after = await server.metrics()
@@ -151,6 +184,7 @@ async def refreshing(server: Foresail, *, seconds: float) -> Refreshing:
         edge_cores=used["edge"] / seconds,
         engine_cores=used["engine"] / seconds,
         worker_cores=used["workers"] / seconds,
+        source_cores=(cpu_seconds(source.pid) - of_source) / seconds,
         edge_lag_p99_s=_lag(before, after, _EDGE_LAG),
         engine_lag_p99_s=_lag(before, after, _ENGINE_LAG),
         fits=_grown(before, after, fits),
