@@ -9,6 +9,7 @@ to it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003  # scores can be stored: msgspec reads their annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from forecasting.errors import FitFailed, InsufficientHistory, InvalidParameter
 from forecasting.forecast import checked_levels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from forecasting.batch import ForecastBatch
     from forecasting.forecaster import FittedForecaster, Forecaster

@@ -20,10 +20,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from forecasting.calibration import future, running_maximum
-from forecasting.evaluation import Refit, evaluate, pinball_loss, rolling_forecasts
+from forecasting.evaluation import Evaluation, Refit, evaluate, pinball_loss, rolling_forecasts
 from forecasting.network import NETWORKS, Network
 from forecasting.registry import default_registry
 from forecasting.serialise import dumps
@@ -32,9 +33,8 @@ from tests.bench.as_read import LEVELS_READ, QUANTILES, AsRead, as_read
 from tests.bench.yardstick import SHARE, proportional_losses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from forecasting.evaluation import Evaluation
     from forecasting.forecaster import Forecaster
 
 LEVELS = (0.5, 0.9, 0.95, 0.99)
@@ -74,6 +74,9 @@ def main() -> None:
         type=Path,
         help="folder of networks for lstm and auto, TRACE.bin each, that have not seen the trace",
     )
+    parser.add_argument(
+        "--keep", type=Path, help="folder of what was found, by trace and method: to go on where it ended"
+    )
     parser.add_argument("--processes", type=int, default=1, help="traces judged at the same time")
     arguments = parser.parse_args()
     wanted = [name for name in arguments.traces.split(",") if name]
@@ -97,7 +100,7 @@ def on_trace(
     series = traces[name]
     for method in methods:
         forecaster = made(method, name, arguments.networks)
-        out[method] = found = judge(series, forecaster, arguments.stride, arguments.refit_every)
+        out[method] = found = kept(arguments, f"{name}-{method}", partial(judge, series, forecaster))
         score = found.evaluation
         h15, p5 = steps(15, series.step), steps(5, series.step)
         print(
@@ -107,6 +110,19 @@ def on_trace(
             flush=True,
         )
     return out
+
+
+def kept(arguments: argparse.Namespace, what: str, judged: Callable[[int, int], Result]) -> Result:
+    """What was found before, with the same strides, if `--keep` says where; else what is found now."""
+    if arguments.keep is None:
+        return judged(arguments.stride, arguments.refit_every)
+    path = arguments.keep / f"{what}-{arguments.stride}-{arguments.refit_every}.msgpack"
+    if path.exists():
+        return msgspec.msgpack.decode(path.read_bytes(), type=Result)
+    found = judged(arguments.stride, arguments.refit_every)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.msgpack.encode(found))
+    return found
 
 
 def made(method: str, trace: str, networks: Path | None) -> Forecaster:
