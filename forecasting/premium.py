@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecasting.batch import PredictsMany, predict_many
+from forecasting.levels import DEFAULT_LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,13 +24,10 @@ if TYPE_CHECKING:
     from forecasting.forecaster import FittedForecaster
     from forecasting.series import FloatArray, TimeSeries
 
-__all__ = ["CHOICES", "DEFAULT_LEVEL", "UNPREDICTABLE_SHARE", "level_within", "premiums"]
+__all__ = ["CHOICES", "UNPREDICTABLE_SHARE", "level_within", "premiums"]
 
 CHOICES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.965, 0.975, 0.985, 0.99)
 """Quantile levels that are chosen from. Below the median a forecast is no safeguard, above 0.99 not calibrated."""
-
-DEFAULT_LEVEL = 0.9
-"""Where nothing is known of the premiums."""
 
 UNPREDICTABLE_SHARE = 0.5
 """Of the premium, for a forecaster that says of itself that it knows little."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from scaler.engine.admission import bound, counted, ledger_of, tenant_name
@@ -57,6 +58,8 @@ _FLUSH_EVERY = 2.0  # seconds between writes of what is pending
 _EVICT_EVERY = 30.0
 _FORGET_EVERY = 3600.0
 _LONGEST_WAIT = 5.0  # seconds: how long a clock that was set goes unnoticed at most
+_PATIENCE_OF_FORECASTS = 0.25  # seconds that each of them gives way to first looks at most,
+_PATIENCE_OF_PASTS = 2.0  # and each batch of pasts that are read
 _CLOCK_GRAIN = 1.0  # seconds: a clock that is slewed, not set, goes back by less
 
 
@@ -101,8 +104,8 @@ class Engine:
         self._publish = publish
         self._publisher = Publisher(publish=publish, persistence=persistence, clock=clock, settings=settings)
         self._precedence = Precedence()
-        self._turns = Turns(give_way=self._precedence.give_way)
-        self._recalls = Recalls(self._recall, give_way=self._precedence.give_way)
+        self._turns = Turns(give_way=partial(self._precedence.give_way, _PATIENCE_OF_FORECASTS))
+        self._recalls = Recalls(self._recall, give_way=partial(self._precedence.give_way, _PATIENCE_OF_PASTS))
         self._clock = clock
         self._monotonic = monotonic
         self._meter = meter

@@ -11,20 +11,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Precedence"]
 
-_PATIENCE = 0.25
-"""Seconds. A first look takes part of one, mostly; one that hangs slows the others' forecasts down, and no more."""
-
 
 class Precedence:
     """Used from one event loop. A restart brings a fleet's first looks within seconds, each of them a few turns of the
     loop; a forecast in each of those turns made them take ten times as long.
-
-    Args:
-        patience: Seconds that one who gives way waits at most.
     """
 
-    def __init__(self, *, patience: float = _PATIENCE) -> None:
-        self._patience = patience
+    def __init__(self) -> None:
         self._under_way = 0
         self._none = asyncio.Event()
 
@@ -40,9 +33,12 @@ class Precedence:
             if not self._under_way:
                 self._none.set()
 
-    async def give_way(self) -> None:
-        """Returns when nothing that goes first is under way, or patience is over."""
+    async def give_way(self, patience: float) -> None:
+        """Returns when nothing that goes first is under way, or after so many seconds of patience.
+
+        A first look takes part of a second, mostly; one that hangs slows others down, and no more.
+        """
         if self._under_way:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._patience):
+                async with asyncio.timeout(patience):
                     await self._none.wait()

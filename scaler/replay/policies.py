@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecasting.premium import DEFAULT_LEVEL
+from forecasting.levels import DEFAULT_LEVEL
 from scaler.decision import Outlook, Snapshot, Source, decide
 from scaler.decision.gate import Standing
 from scaler.errors import ValueUnknown, ValueUnservable

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from forecasting.premium import DEFAULT_LEVEL
+from forecasting.levels import DEFAULT_LEVEL
 from scaler.connection import (
     ADDRESS,
     AUTH_MODES,

@@ -12,7 +12,8 @@ from forecasting.batch import predict_many
 from forecasting.calibration import future, running_maximum
 from forecasting.errors import FitFailed, InsufficientHistory
 from forecasting.evaluation import Refit
-from forecasting.premium import DEFAULT_LEVEL, level_within, premiums
+from forecasting.levels import DEFAULT_LEVEL
+from forecasting.premium import level_within, premiums
 from forecasting.refits import latest_fit, origins_of
 from forecasting.registry import default_registry
 from scaler.decision import horizon

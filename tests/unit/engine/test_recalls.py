@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -34,7 +35,7 @@ class Shelf:
 
 
 def reading(shelf: Shelf, at_once: int = 50) -> Recalls:
-    return Recalls(shelf.read, give_way=Precedence().give_way, at_once=at_once)
+    return Recalls(shelf.read, give_way=partial(Precedence().give_way, 0.0), at_once=at_once)
 
 
 async def turn() -> None:
@@ -107,8 +108,8 @@ async def test_closing_ends_all_of_it() -> None:
 
 
 async def test_a_batch_gives_way_to_first_looks() -> None:
-    shelf, precedence = Shelf(), Precedence(patience=1e9)
-    recalls = Recalls(shelf.read, give_way=precedence.give_way, at_once=1)
+    shelf, precedence = Shelf(), Precedence()
+    recalls = Recalls(shelf.read, give_way=partial(precedence.give_way, 1e9), at_once=1)
     with precedence.first():
         with precedence.first():
             tasks = asking(recalls, "a")
@@ -122,8 +123,8 @@ async def test_a_batch_gives_way_to_first_looks() -> None:
 
 
 async def test_first_looks_that_do_not_end_hold_nothing_up_for_long() -> None:
-    shelf, precedence = Shelf(), Precedence(patience=0.0)
-    recalls = Recalls(shelf.read, give_way=precedence.give_way)
+    shelf, precedence = Shelf(), Precedence()
+    recalls = Recalls(shelf.read, give_way=partial(precedence.give_way, 0.0))
     with precedence.first():
         tasks = asking(recalls, "a")
         await turn()

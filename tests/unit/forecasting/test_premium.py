@@ -10,8 +10,9 @@ import pytest
 
 from forecasting.errors import InsufficientHistory
 from forecasting.forecast import Forecast
+from forecasting.levels import DEFAULT_LEVEL
 from forecasting.models.naive import Naive
-from forecasting.premium import CHOICES, DEFAULT_LEVEL, level_within, premiums
+from forecasting.premium import CHOICES, level_within, premiums
 from forecasting.series import TimeSeries
 
 if TYPE_CHECKING:
