@@ -108,9 +108,11 @@ $(TOOLS)/.ready:
 	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check uv pip-audit cyclonedx-bom
 	@touch $@
 
-fuzz: dev ## feed every kind of input from outside by coverage; SECONDS_EACH=60 SEED=1 MORE="--corpus DIR TARGET ..."
+fuzz: dev ## feed every kind of input from outside by coverage, then by chance; SECONDS_EACH=60 SEED=1 MORE="TARGET ..."
 	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet '.[fuzz]'
 	$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS_EACH) --seed $(SEED) $(MORE)
+	$(BIN)/python -m pytest --quiet -m hypothesis --hypothesis-profile random --hypothesis-seed $(SEED) \
+		tests/property tests/unit tests/contract
 
 lock: $(TOOLS)/.ready ## pin what the image installs, with hashes: deploy/image/requirements.lock
 	$(TOOLS)/bin/uv pip compile pyproject.toml --universal --generate-hashes --quiet --upgrade \

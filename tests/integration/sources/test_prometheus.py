@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from tests.integration.conftest import MakePrometheus, PrometheusServer
 
 STEP = 60
-NOW = int(time.time()) // STEP * STEP  # blocks of samples end when the tests begin
 
 
-def _past(count: int, *, step: int = STEP, end: int = NOW) -> list[tuple[float, float]]:
+def _past(count: int, *, end: int, step: int = STEP) -> list[tuple[float, float]]:
     """Values that tell where they belong: the sample at t has t // step % 9973."""
     return [(end - i * step, float((end - i * step) // step % 9973)) for i in range(count)]
 
@@ -35,8 +34,20 @@ def _expected(start: int, end: int, *, step: int = STEP) -> list[float]:
 
 
 @pytest.fixture
-async def open_source() -> AsyncIterator[Callable[..., MetricSource]]:
-    pool = SourcePool(policy=AddressPolicy.parse(["127.0.0.1"]), timing=Timing(now=lambda: NOW + 1.0))
+def moment() -> int:
+    """When the test begins. Our clock stands still there, the server's own goes on: a minute between them is told."""
+    return int(time.time())
+
+
+@pytest.fixture
+def now(moment: int) -> int:
+    """The end of the past: the last time on the grid."""
+    return moment // STEP * STEP
+
+
+@pytest.fixture
+async def open_source(moment: int) -> AsyncIterator[Callable[..., MetricSource]]:
+    pool = SourcePool(policy=AddressPolicy.parse(["127.0.0.1"]), timing=Timing(now=lambda: moment + 0.5))
 
     def open_(server: PrometheusServer, **changes: object) -> MetricSource:
         return pool.open(SourceSpec(kind="prometheus", address=server.url, **changes))  # type: ignore[arg-type]
@@ -46,22 +57,25 @@ async def open_source() -> AsyncIterator[Callable[..., MetricSource]]:
 
 
 async def test_three_weeks_come_in_pieces_and_whole(
-    prometheus_server: MakePrometheus, open_source: Callable[..., MetricSource]
+    prometheus_server: MakePrometheus, open_source: Callable[..., MetricSource], now: int
 ) -> None:
-    server = prometheus_server([("load", {"job": "a"}, _past(30_240))])
-    start = NOW - 30_239 * STEP
-    series = await open_source(server).range("load", start=start, end=NOW, step=STEP)
-    assert (series.start, series.end, len(series)) == (start, NOW, 30_240)
-    assert series.values.tolist() == _expected(start, NOW)
+    server = prometheus_server([("load", {"job": "a"}, _past(30_240, end=now))])
+    start = now - 30_239 * STEP
+    series = await open_source(server).range("load", start=start, end=now, step=STEP)
+    assert (series.start, series.end, len(series)) == (start, now, 30_240)
+    assert series.values.tolist() == _expected(start, now)
 
 
 async def test_what_the_server_refuses_at_once_is_why_it_comes_in_pieces(
-    prometheus_server: MakePrometheus, open_source: Callable[..., MetricSource], monkeypatch: pytest.MonkeyPatch
+    prometheus_server: MakePrometheus,
+    open_source: Callable[..., MetricSource],
+    monkeypatch: pytest.MonkeyPatch,
+    now: int,
 ) -> None:
-    server = prometheus_server([("load", {}, _past(12))])
+    server = prometheus_server([("load", {}, _past(12, end=now))])
     monkeypatch.setattr("scaler.sources.prometheus.MAX_POINTS", 11_002)
     with pytest.raises(QueryRejected) as caught:
-        await open_source(server).range("load", start=NOW - 11_001 * STEP, end=NOW, step=STEP)
+        await open_source(server).range("load", start=now - 11_001 * STEP, end=now, step=STEP)
     assert str(caught.value) == (
         f"source {server.url} refuses query 'load': exceeded maximum resolution of 11,000 points per timeseries. "
         "Try decreasing the query resolution (?step=XX)"
@@ -69,49 +83,49 @@ async def test_what_the_server_refuses_at_once_is_why_it_comes_in_pieces(
 
 
 async def test_missing_and_odd_samples_are_gaps(
-    prometheus_server: MakePrometheus, open_source: Callable[..., MetricSource]
+    prometheus_server: MakePrometheus, open_source: Callable[..., MetricSource], now: int
 ) -> None:
-    samples = dict(_past(60))
+    samples = dict(_past(60, end=now))
     for age in range(20, 40):
-        del samples[NOW - age * STEP]  # no scrapes; Prometheus's lookback bridges 5 minutes (its 3.0 a step less)
-    samples[NOW - 3 * STEP] = math.nan
-    samples[NOW - 2 * STEP] = math.inf
+        del samples[now - age * STEP]  # no scrapes; Prometheus's lookback bridges 5 minutes (its 3.0 a step less)
+    samples[now - 3 * STEP] = math.nan
+    samples[now - 2 * STEP] = math.inf
     server = prometheus_server([("load", {}, samples.items())])
     source = open_source(server)
-    series = await source.range("load", start=NOW - 70 * STEP, end=NOW, step=STEP)
+    series = await source.range("load", start=now - 70 * STEP, end=now, step=STEP)
     gaps = set((np.flatnonzero(np.isnan(series.values)) - 70).tolist())
     assert gaps - {-35} == {*range(-70, -59), *range(-34, -19), -3, -2}
-    assert series.values[-1] == samples[NOW]
-    assert len(await source.range("load", start=NOW - 200 * STEP, end=NOW - 100 * STEP, step=STEP)) == 0
-    assert len(await source.range("other", start=NOW - 70 * STEP, end=NOW, step=STEP)) == 0
+    assert series.values[-1] == samples[now]
+    assert len(await source.range("load", start=now - 200 * STEP, end=now - 100 * STEP, step=STEP)) == 0
+    assert len(await source.range("other", start=now - 70 * STEP, end=now, step=STEP)) == 0
 
 
 async def test_an_instant_is_what_the_server_says_now(
-    prometheus_server: MakePrometheus, open_source: Callable[..., MetricSource]
+    prometheus_server: MakePrometheus, open_source: Callable[..., MetricSource], now: int, moment: int
 ) -> None:
-    server = prometheus_server([("load", {"pod": pod}, _past(10)) for pod in ("a", "b")])
+    server = prometheus_server([("load", {"pod": pod}, _past(10, end=now)) for pod in ("a", "b")])
     source = open_source(server)
     sample = await source.instant("sum(load)")
-    assert (sample.time, sample.value) == (NOW + 1, 2 * _expected(NOW, NOW)[0])
-    [answer] = server.query("sum(load)", at=NOW + 1)
-    assert answer["value"] == [NOW + 1, f"{sample.value:g}"]
+    assert (sample.time, sample.value) == (moment, 2 * _expected(now, now)[0])
+    [answer] = server.query("sum(load)", at=moment)
+    assert answer["value"] == [moment, f"{sample.value:g}"]
     assert (await source.instant("scalar(sum(load)) * 2")).value == 2 * sample.value
 
 
 async def test_a_long_query_goes_through(
-    prometheus_server: MakePrometheus, open_source: Callable[..., MetricSource]
+    prometheus_server: MakePrometheus, open_source: Callable[..., MetricSource], now: int
 ) -> None:
-    server = prometheus_server([("load", {}, _past(3))])
+    server = prometheus_server([("load", {}, _past(3, end=now))])
     long = 'load{job!="' + "x" * 8000 + '"}'
     source = open_source(server, query_parameters=(("timeout", "5s"),), namespace="shop")
-    assert (await source.instant(long)).value == _expected(NOW, NOW)[0]
-    assert (await source.range(long, start=NOW, end=NOW, step=STEP)).values.tolist() == _expected(NOW, NOW)
+    assert (await source.instant(long)).value == _expected(now, now)[0]
+    assert (await source.range(long, start=now, end=now, step=STEP)).values.tolist() == _expected(now, now)
 
 
 async def test_what_the_server_does_not_answer_with_one_number(
-    prometheus_server: MakePrometheus, open_source: Callable[..., MetricSource]
+    prometheus_server: MakePrometheus, open_source: Callable[..., MetricSource], now: int
 ) -> None:
-    server = prometheus_server([("load", {"pod": pod}, _past(10)) for pod in ("a", "b", "c")])
+    server = prometheus_server([("load", {"pod": pod}, _past(10, end=now)) for pod in ("a", "b", "c")])
     source = open_source(server)
     for query, error, text in (
         (
@@ -167,18 +181,18 @@ async def test_what_the_server_does_not_answer_with_one_number(
             await source.instant(query)
         assert str(caught.value) == text
     with pytest.raises(TooManySeries):
-        await source.range("load", start=NOW - 5 * STEP, end=NOW, step=STEP)
+        await source.range("load", start=now - 5 * STEP, end=now, step=STEP)
     with pytest.raises(QueryRejected):
-        await source.range("sum(", start=NOW - 5 * STEP, end=NOW, step=STEP)
+        await source.range("sum(", start=now - 5 * STEP, end=now, step=STEP)
 
 
 async def test_a_pod_that_replaced_another_is_one_history(
-    prometheus_server: MakePrometheus, open_source: Callable[..., MetricSource]
+    prometheus_server: MakePrometheus, open_source: Callable[..., MetricSource], now: int
 ) -> None:
-    old, new = _past(20, end=NOW - 20 * STEP), _past(15)
+    old, new = _past(20, end=now - 20 * STEP), _past(15, end=now)
     server = prometheus_server([("load", {"pod": "old"}, old), ("load", {"pod": "new"}, new)])
-    series = await open_source(server).range("load", start=NOW - 39 * STEP, end=NOW, step=STEP)
-    expected = np.array(_expected(NOW - 39 * STEP, NOW))
+    series = await open_source(server).range("load", start=now - 39 * STEP, end=now, step=STEP)
+    expected = np.array(_expected(now - 39 * STEP, now))
     known = ~np.isnan(series.values)
     assert known.sum() >= 35
     # the old one lingers for Prometheus's lookback of five minutes
@@ -187,9 +201,9 @@ async def test_a_pod_that_replaced_another_is_one_history(
 
 
 async def test_a_server_that_goes_and_comes_back(
-    prometheus_server: MakePrometheus, open_source: Callable[..., MetricSource]
+    prometheus_server: MakePrometheus, open_source: Callable[..., MetricSource], now: int
 ) -> None:
-    server = prometheus_server([("load", {}, _past(10))])
+    server = prometheus_server([("load", {}, _past(10, end=now))])
     source = open_source(server)
     first = await source.instant("load")
     server.stop()

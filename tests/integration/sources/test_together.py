@@ -64,7 +64,9 @@ async def test_instants_are_those_of_each_query_alone(
     assert isinstance(source, AsksMany)
     assert all(source.company.takes(query) for query in QUERIES)
     alone = [await source.instant(query) for query in QUERIES]
-    assert await source.instant_many(QUERIES) == alone
+    together = [one for one in await source.instant_many(QUERIES) if isinstance(one, Sample)]
+    # not their warnings: those tell by how much the server's clock is ahead of NOW, where ours stands still
+    assert [(one.time, one.value) for one in together] == [(one.time, one.value) for one in alone]
     assert len({sample.value for sample in alone}) == 5
 
 
