@@ -45,7 +45,7 @@ NOTES = {
 }
 
 
-# a plug-in that forecasts well until a file appears, then hangs, in C and for ever
+# a plug-in that forecasts well until a file says otherwise: then it hangs, in C and for ever, or eats memory in its fit
 MOODY = """
 import os, signal
 from dataclasses import dataclass
@@ -67,6 +67,8 @@ class Moody:
     def min_history(self, step):
         return 1
     def fit(self, series, *, horizon, levels):
+        if os.path.exists(os.environ["MOOD"]):
+            np.ones((100_000, 100_000))
         return Fitted()
 """
 
@@ -191,7 +193,7 @@ async def test_an_engine_killed_in_the_middle_of_a_fit_is_noticed_at_once(make_b
 
 
 @pytest.mark.chaos  # the suite has it at the pool and in the engine: tests/unit/engine/test_outsiders.py
-async def test_a_plug_in_that_hangs_long_after_its_first_forecast_holds_up_nobody(
+async def test_a_plug_in_that_eats_memory_or_hangs_long_after_its_first_forecast_holds_up_nobody(
     prometheus: Any, make_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     site, mood = tmp_path / "site", tmp_path / "mood"
@@ -200,31 +202,42 @@ async def test_a_plug_in_that_hangs_long_after_its_first_forecast_holds_up_nobod
     (site / "moody.py").write_text(MOODY)
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: moody\nVersion: 1.0\n")
     (installed / "entry_points.txt").write_text("[foresail.forecasters]\nmoody = moody:Moody\n")
-    server = make_server(prometheus.url.removeprefix("http://"), fit_timeout="5s")
+    server = make_server(prometheus.url.removeprefix("http://"), fit_timeout="5s", fit_memory=str(1 << 30))
     server.environment["PYTHONPATH"] = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
     server.environment["MOOD"] = str(mood)
     await server.start()
     async with KedaClient(server.grpc) as keda:
 
-        async def explained(forecaster: str) -> dict[str, Any]:
+        async def explained(forecaster: str, name: str = "") -> dict[str, Any]:
+            name = name or forecaster
             metadata = {
                 "serverAddress": prometheus.url,
-                "query": f"vector(7) # {forecaster}",
+                "query": f"vector(7) # {name}",
                 "threshold": "10",
                 "forecaster": forecaster,
                 "queryStep": "10s",
                 "historyTimeWindow": "2d",
             }
-            reading = await keda.poll(ref(metadata, name=forecaster))
+            reading = await keda.poll(ref(metadata, name=name))
             assert reading.ok, reading.text
             assert reading.value == pytest.approx(HEADROOM * 7)
-            (found,) = json.loads(server.get(f"/api/v1/triggers/shop/{forecaster}/explain"))["triggers"]
+            (found,) = json.loads(server.get(f"/api/v1/triggers/shop/{name}/explain"))["triggers"]
             told: dict[str, Any] = found
             return told
 
         async def forecasts(forecaster: str, *, by: str) -> bool:
             found = (await explained(forecaster))["forecast"]
             return found is not None and found["model"] == by
+
+        mood.write_text("eat")
+
+        async def starves() -> bool:
+            found = await explained("moody", "greedy")
+            return str(found["note"]).startswith("moody failed: ") and found["forecast"] is not None
+
+        await until(starves, lambda: f"its memory is not bounded: {server.log.read_text()[-2000:]}")
+        assert "MemoryError" in (await explained("moody", "greedy"))["note"]
+        mood.unlink()
 
         async def both() -> bool:
             return await forecasts("moody", by="moody") and await forecasts("naive", by="naive")
