@@ -97,10 +97,10 @@ def test_an_hour_without_a_rhythm_leaves_the_last_value() -> None:
 def test_the_first_days_are_forecast_as_served_other_series_best() -> None:
     fitted = Auto().fit(schedule(1.1), horizon=6, levels=LEVELS)
     assert fitted.names == ("boosted", "lstm", "seasonal-profile", "naive")
-    np.testing.assert_allclose(fitted.weights[:, 0, 0], [0.4, 0.4, 0.1, 0.1])
+    np.testing.assert_allclose(fitted.weights[:, :, 0], [[0.4, 0.5], [0.4, 0.3], [0.1, 0.1], [0.1, 0.1]])
     assert not fitted.unpredictable
     assert fitted.explanation == (
-        "40 % boosted and 40 % lstm and 10 % seasonal-profile and 10 % naive, as on the first days of other series: "
+        "45 % boosted and 35 % lstm and 10 % seasonal-profile and 10 % naive, as on the first days of other series: "
         "the history is too short to compare them"
     )
 
