@@ -37,7 +37,8 @@ from forecasting.models.boosted import Boosted
 from forecasting.models.lstm import Lstm
 from forecasting.models.naive import Naive
 from forecasting.models.seasonal_profile import SeasonalProfile
-from forecasting.prepare.calendar import checked_region, checked_zone
+from forecasting.prepare.calendar import checked_zone
+from forecasting.prepare.regions import checked_region
 from forecasting.serialise import dumps, loads, stored_as
 from forecasting.series import FloatArray, TimeSeries
 

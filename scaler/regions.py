@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from forecasting.errors import InvalidParameter
+from forecasting.prepare.regions import checked_region
 from scaler.kinds import Kind, Unreadable
 
 __all__ = ["REGION"]
@@ -15,8 +16,6 @@ _REGION_NAME = re.compile(r"[A-Z]{2}(?:-[A-Za-z0-9]{1,24})?")
 
 def _parse_region(value: str) -> str:
     if _REGION_NAME.fullmatch(value):
-        from forecasting.prepare.calendar import checked_region  # noqa: PLC0415  # numerics: the edge does without them
-
         try:
             return checked_region(value)
         except InvalidParameter:

@@ -36,7 +36,8 @@ from forecasting.features.scalefree import Kind, Past, Scale
 from forecasting.features.seen import FLOOR
 from forecasting.fleet import FLEETS, PRETRAINED, known_fleet
 from forecasting.forecast import checked_levels, rearranged
-from forecasting.prepare.calendar import Holidays, checked_region, checked_zone
+from forecasting.prepare.calendar import Holidays, checked_zone
+from forecasting.prepare.regions import checked_region
 from forecasting.prepare.seasons import find_seasons
 from forecasting.quantiles import at_depth, between, coherent, depth, depths_of, filled
 from forecasting.serialise import stored_as

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from forecasting.errors import FitFailed, InvalidParameter
 from forecasting.paths import PathForecaster, fit_calibrated, require
-from forecasting.prepare.calendar import Holidays, checked_region, checked_zone, local_times
+from forecasting.prepare.calendar import Holidays, checked_zone, local_times
 from forecasting.prepare.gaps import carried
 from forecasting.prepare.outliers import masked
 from forecasting.prepare.profile import Profile, fit_profiles, profile_at
+from forecasting.prepare.regions import checked_region
 from forecasting.prepare.seasons import find_seasons
 from forecasting.serialise import stored_as
 from forecasting.windows import Windows

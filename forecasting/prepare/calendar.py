@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from forecasting.errors import InvalidParameter
+from forecasting.prepare.regions import public_holidays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Holidays",
     "calendar_features",
-    "checked_region",
     "checked_zone",
     "local_steps",
     "local_times",
@@ -32,7 +31,6 @@ __all__ = [
 _QUARTER = 900
 _DAY = 86400
 _AHEAD = 60 * _DAY
-_EPOCH = date(1970, 1, 1)
 # 1 January 1970 was a Thursday: 3 with Monday as 0.
 _EPOCH_WEEKDAY = 3
 
@@ -78,17 +76,6 @@ def local_steps(times: IntArray, step: int, zone: str) -> IntArray:
     return local_times(times, zone) // step
 
 
-def checked_region(name: str) -> str:
-    """The name of a region whose public holidays are known; empty for none.
-
-    Raises:
-        InvalidParameter: The `holidays` library has no calendar of that name.
-    """
-    if name:
-        _public_holidays(name, ())
-    return name
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holidays:
     """Public holidays of some years, known in advance: work rests as on the last day of the weekend.
@@ -116,9 +103,8 @@ class Holidays:
         if not region:
             return cls()
         first, last = (local_times(np.array([series.start, series.end + _AHEAD]), zone) // _DAY).tolist()
-        years = range((_EPOCH + timedelta(days=first)).year, (_EPOCH + timedelta(days=last)).year + 1)
-        days, weekday = _public_holidays(region, tuple(years))
-        return cls(days=tuple(day for day in days if first <= day <= last), weekday=weekday)
+        days, weekday = public_holidays(region, first=first, last=last)
+        return cls(days=days, weekday=weekday)
 
     def among(self, local: IntArray) -> NDArray[np.bool_]:
         """Which of these local times, in seconds, lie on a holiday; of their shape."""
@@ -130,21 +116,6 @@ class Holidays:
             return local
         ahead = self.weekday - (local // _DAY + _EPOCH_WEEKDAY) % 7
         return np.asarray(local + np.where(self.among(local), ahead * _DAY, 0))
-
-
-@lru_cache(maxsize=64)
-def _public_holidays(region: str, years: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
-    """Days from 1970-01-01, increasing, and the weekday that ends the weekend."""
-    import holidays  # noqa: PLC0415  # a hundred calendars: only where they are asked for
-
-    country, _, part = region.partition("-")
-    try:
-        known = holidays.country_holidays(country, subdiv=part or None, years=years)
-    except NotImplementedError as error:
-        raise InvalidParameter(
-            f"no calendar of holidays is known for {region!r}; a country is given like 'DE', a part of it like 'DE-BY'"
-        ) from error
-    return tuple(sorted((day - _EPOCH).days for day in known)), max(known.weekend, default=6)
 
 
 def calendar_features(times: IntArray, zone: str = "UTC") -> dict[str, FloatArray]:

@@ -12,12 +12,12 @@ from forecasting.models.seasonal_profile import SeasonalProfile
 from forecasting.prepare.calendar import (
     Holidays,
     calendar_features,
-    checked_region,
     checked_zone,
     local_steps,
     local_times,
     utc_offsets,
 )
+from forecasting.prepare.regions import checked_region
 from forecasting.selection import Auto
 from forecasting.series import TimeSeries
 
