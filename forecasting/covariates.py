@@ -149,6 +149,9 @@ class WithCovariates:
         used = found is not None and found.gain >= _WORTHWHILE
         if found is not None and used:
             why = f"{_percent(found.gain)} over the last {found.days:.1f} days"
+        if lags.unknown and found is not None:
+            numbers = " and ".join(str(number + 1) for number in lags.unknown)
+            why += f" (too few samples of number {numbers} are known)"
         own = getattr(fitted, "explanation", "")
         return FittedWithCovariates(
             step=series.step,
@@ -165,6 +168,8 @@ class WithCovariates:
         """The regression, its bands, and what they gained where neither had looked."""
         n = len(series)
         judged = min(n // 3, _LONGEST_JUDGED // series.step)
+        if len(lags.unknown) == len(lags.units):
+            raise _TooLittleError("too many of their samples are missing")
         if series.known * series.step < _SHORTEST:
             raise _TooLittleError("the history is shorter than the two days that it takes to tell")
         before = series.first(n - judged)

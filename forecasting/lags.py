@@ -24,6 +24,7 @@ _MINUTES = (*range(16), 18, 21, 24, 27, 30, 35, 40, 45, 50, 55, 60)
 _OWN = (0, 1, 2, 3, 5, 10, 15)
 # Strengths of the penalty that are tried, as shares of the number of examples.
 _PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)
+_UNKNOWN = 0.5  # of its samples: a covariate that lacks more is not looked at
 _CHUNK = 256  # rows multiplied at once
 # Horizons beyond so many steps are not all explained: those between are interpolated.
 _DENSE, _SPARSE = 30, 12
@@ -36,18 +37,24 @@ class Lags:
     Attributes:
         step: Seconds between samples.
         unit: Of the load.
-        units: Of the covariates; shape (K,).
+        units: Of the covariates; shape (K,), NaN for those that are not looked at.
     """
 
     step: int
     unit: float
     units: FloatArray
 
+    @property
+    def unknown(self) -> tuple[int, ...]:
+        """Which covariates are not looked at, from 0."""
+        return tuple(np.flatnonzero(np.isnan(self.units)).tolist())
+
     @classmethod
     def of_series(cls, series: TimeSeries) -> Lags:
-        """Those of a series with covariates."""
+        """Those of a series with covariates; of those that were unknown half of the time, none."""
         covariates = _covariates(series)
-        units = np.array([Scale.of(np.abs(row)).unit for row in covariates])
+        seldom = np.isnan(covariates).mean(axis=1) > _UNKNOWN
+        units = np.where(seldom, np.nan, [Scale.of(np.abs(row)).unit for row in covariates])
         return cls(step=series.step, unit=Scale.of(series.values).unit, units=units)
 
     @property
@@ -64,7 +71,8 @@ class Lags:
         covariates = _covariates(series)
         if len(covariates) != len(self.units):
             raise InvalidSeries(f"the context has {len(covariates)} covariates, {len(self.units)} were fitted")
-        beside = _signed_log(np.stack([filled(row, self.step) for row in covariates]) / self.units[:, None])
+        looked_at = np.flatnonzero(~np.isnan(self.units))
+        beside = [_signed_log(filled(covariates[i], self.step) / self.units[i]) for i in looked_at]
         own = np.log(np.maximum(filled(series.values, self.step) / self.unit, 0.0) + FLOOR)
         parts = [_before(row, origins, self._steps(_MINUTES)) for row in beside]
         return np.concatenate([*parts, _before(own, origins, self._steps(_OWN))], axis=1)

@@ -101,20 +101,21 @@ class Network:
         blocks = padded.reshape(-1, _BLOCK, length, features).transpose(2, 0, 3, 1)
         driven = of_input @ np.ascontiguousarray(blocks)  # (T, blocks, 4 H, _BLOCK)
         driven += bias
-        gates = np.empty(driven.shape[1:], dtype=np.float32)
-        state = np.zeros((len(gates), units, _BLOCK), dtype=np.float32)
-        memory, added = np.zeros_like(state), np.empty_like(state)
-        open_ = gates[:, : 3 * units]
-        for drive in driven:
-            np.matmul(of_state, state, out=gates)
-            gates += drive
+        used = min(count, _BLOCK)  # of a block that is not full, the rest is neither squashed nor added
+        product = np.empty(driven.shape[1:], dtype=np.float32)
+        state = np.zeros((len(product), units, _BLOCK), dtype=np.float32)
+        gates = np.empty((len(product), 4 * units, used), dtype=np.float32)
+        memory, added = np.zeros((2, len(product), units, used), dtype=np.float32)
+        open_, product_, state_ = gates[:, : 3 * units], product[..., :used], state[..., :used]
+        for drive in driven[..., :used]:
+            np.matmul(of_state, state, out=product)
+            np.add(product_, drive, out=gates)
             np.tanh(gates, out=gates)
             open_ *= half
             open_ += half
             memory *= gates[:, units : 2 * units]
             memory += np.multiply(gates[:, :units], gates[:, 3 * units :], out=added)
-            np.tanh(memory, out=state)
-            state *= gates[:, 2 * units : 3 * units]
+            np.multiply(np.tanh(memory, out=added), gates[:, 2 * units : 3 * units], out=state_)
         return state.swapaxes(1, 2).reshape(-1, 1, units)[:count]
 
     def digest(self) -> str:

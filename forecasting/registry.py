@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Literal, Union
 
+from forecasting.covariates import WithCovariates
 from forecasting.errors import DuplicateForecaster, InvalidParameter, UnknownForecaster
 from forecasting.models.arima import Arima
 from forecasting.models.boosted import Boosted
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from forecasting.forecaster import Forecaster
+    from forecasting.series import TimeSeries
 
-__all__ = ["BUILT_IN", "ENTRY_POINT_GROUP", "BrokenPlugin", "Parameter", "Registry", "default_registry"]
+__all__ = ["BUILT_IN", "ENTRY_POINT_GROUP", "BrokenPlugin", "Parameter", "Registry", "default_registry", "fitting"]
 
 ENTRY_POINT_GROUP = "foresail.forecasters"
 
@@ -190,6 +192,11 @@ def default_registry() -> Registry:
         registry.register(factory)
     registry.load(entry_points(group=ENTRY_POINT_GROUP))
     return registry
+
+
+def fitting(forecaster: Forecaster, series: TimeSeries) -> Forecaster:
+    """The forecaster as it is to be fitted to this series: corrected by its covariates, if it has some."""
+    return forecaster if series.covariates is None else WithCovariates(base=forecaster)
 
 
 def _is_frozen_dataclass(factory: object) -> bool:

@@ -147,8 +147,7 @@ class Rows:
         width = oldest - newest + 1
         first = self._origins - oldest
         if len(first) <= _FEW:
-            at = first[:, None] + np.arange(width)
-            found = np.where(at < 0, np.nan, self._loads[np.maximum(at, 0)])
+            found = _parts([self._loads] * len(first), first.tolist(), width)
         else:
             lead = max(0, -int(first.min()))
             padded = np.concatenate([np.full(lead, np.nan), self._loads]) if lead else self._loads
@@ -176,16 +175,22 @@ class Stack:
 
     def take(self, oldest: int, newest: int) -> FloatArray:
         """See `Pasts.take`."""
-        out = np.empty((len(self._ends), oldest - newest + 1))
-        for row, seen in zip(out, self._ends, strict=True):
-            part = seen[max(0, len(seen) - 1 - oldest) : max(0, len(seen) - newest)]
-            unknown = row.size - part.size
-            row[unknown:] = part
-            if unknown:
-                row[:unknown] = np.nan
+        out = _parts(self._ends, [len(seen) - 1 - oldest for seen in self._ends], oldest - newest + 1)
         with np.errstate(over="ignore", under="ignore"):
             out /= self._units
         return np.clip(out, 0.0, _HIGHEST, out=out)
+
+
+def _parts(sources: Sequence[FloatArray], firsts: Sequence[int], width: int) -> FloatArray:
+    """So many samples of each source from a position on, NaN before its first; shape (N, width)."""
+    out = np.empty((len(sources), width))
+    for row, source, first in zip(out, sources, firsts, strict=True):
+        part = source[max(0, first) : max(0, first + width)]
+        unknown = width - part.size
+        row[unknown:] = part
+        if unknown:
+            row[:unknown] = np.nan
+    return out
 
 
 def in_units(values: FloatArray, unit: float, step: int) -> FloatArray:
@@ -451,21 +456,20 @@ def _ahead(horizons: Sequence[int], step: int, n: int) -> FloatArray:
 
 def _tokens(pasts: Pasts, layout: _Layout, recent: FloatArray, level: FloatArray, spread: FloatArray) -> Float32Array:
     """The sequence: for each bin mean, highest and lowest, whether known, the same bin of other days, its width."""
-    out = np.zeros((len(recent), *TOKENS), dtype=np.float32)
+    out = np.zeros((len(recent), *TOKENS))
     unit = spread[:, None]
     n, day = len(recent), layout.day
     beside = [pasts.take(days * day + day - 1, days * day) for days in _BESIDE]
     parts = _binned(np.concatenate([recent[:, -day:], *beside]), layout)
     mean, share, highest, lowest = (part.reshape(1 + len(_BESIDE), n, -1) for part in parts)
-    out[:, :, 0] = _clean((mean[0] - level) / unit)
-    out[:, :, 1] = _clean((highest[0] - level) / unit)
-    out[:, :, 2] = _clean((lowest[0] - level) / unit)
+    for i, part in enumerate((mean[0], highest[0], lowest[0])):
+        out[:, :, i] = (part - level) / unit
     out[:, :, 3] = share[0]
     for i in range(len(_BESIDE)):
-        out[:, :, 4 + 2 * i] = _clean((mean[1 + i] - level) / unit)
+        out[:, :, 4 + 2 * i] = (mean[1 + i] - level) / unit
         out[:, :, 5 + 2 * i] = share[1 + i]
     out[:, :, -1] = np.log(layout.widths) / math.log(120)
-    return out
+    return _clean(out)
 
 
 def _binned(loads: FloatArray, layout: _Layout) -> tuple[Float32Array, FloatArray, Float32Array, Float32Array]:

@@ -10,6 +10,7 @@ for what it was trained on. Horizons beyond 60 minutes are told as 60. History: 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -145,7 +146,7 @@ def _quantiles(
     asked = [h for h in fitted[0].horizons if h < furthest] + [furthest]
     found = inputs(pasts, asked)
     knots = NETWORKS.known(fitted[0].weights).predict(found) * found.spread[:, :, None]
-    depths = level_weights(levels) @ np.stack([one.depths for one in fitted]) @ _nodes(fitted[0].horizons, asked)
+    depths = level_weights(levels) @ np.stack([one.depths for one in fitted]) @ _nodes(fitted[0].horizons, tuple(asked))
     wanted = np.broadcast_to(np.moveaxis(depths, 2, 3), (len(knots), len(KINDS), len(asked), len(levels)))
     at = at_depth(knots.reshape(-1, len(KNOTS)), _DEPTHS, wanted.reshape(-1, len(levels)))
     at = np.moveaxis(at.reshape(wanted.shape), 0, 2)  # (KINDS, asked, N, levels)
@@ -155,9 +156,12 @@ def _quantiles(
     return _as_loads(np.stack(coherent(*out)), found.level, ceiling, unit)
 
 
-def _nodes(horizons: Sequence[int], asked: Sequence[int]) -> FloatArray:
+@lru_cache(maxsize=64)
+def _nodes(horizons: tuple[int, ...], asked: tuple[int, ...]) -> FloatArray:
     """How what is known at the anchors is interpolated at the horizons asked for; shape (anchors, asked)."""
-    return np.stack([between(row, horizons, asked) for row in np.eye(len(horizons))])
+    nodes = np.stack([between(row, horizons, asked) for row in np.eye(len(horizons))])
+    nodes.setflags(write=False)
+    return nodes
 
 
 def _as_loads(

@@ -17,10 +17,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from forecasting.covariates import WithCovariates
 from forecasting.errors import ForecastError, InsufficientHistory
 from forecasting.premium import premiums
-from forecasting.registry import default_registry
+from forecasting.registry import default_registry, fitting
 from forecasting.serialise import dumps, loads
 from forecasting.trial import put_to_test
 from scaler.engine.beside import decoded
@@ -55,9 +54,7 @@ def climb(request: FitRequest, registry: Registry) -> Iterator[FitStarted | FitD
     for number, rung in enumerate(request.ladder):
         yield FitStarted(number)
         try:
-            forecaster = registry.create(rung.forecaster, rung.parameters)
-            if series.covariates is not None:
-                forecaster = WithCovariates(base=forecaster)
+            forecaster = fitting(registry.create(rung.forecaster, rung.parameters), series)
             fitted = forecaster.fit(training, horizon=request.horizon, levels=request.levels)
             data = dumps(fitted)
             _try_out(fitted, rung.forecaster, training, request)

@@ -107,6 +107,15 @@ def test_what_is_too_little_to_tell_is_told() -> None:
     )
 
 
+def test_one_that_is_hardly_known_does_not_keep_the_others_out() -> None:
+    series = led(days=4)
+    assert series.covariates is not None
+    nothing = np.full(len(series), np.nan)
+    model = fitted(Naive(), replace(series, covariates=np.stack([nothing, series.covariates[0]])))
+    assert model.gain > 0.15
+    assert model.explanation.endswith("% less loss over the last 0.3 days (too few samples of number 1 are known)")
+
+
 def test_without_covariates_it_is_the_forecaster() -> None:
     series = replace(led(days=2), covariates=None)
     alone = Naive().fit(series, horizon=HORIZON, levels=LEVELS)
