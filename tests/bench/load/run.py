@@ -89,7 +89,7 @@ async def measure(arguments: argparse.Namespace, directory: Path) -> Report:
                 )
                 _say(report.busy)
             sizes = [int(size) for size in arguments.curve.split(",") if size]
-            report.curve = await stages.curve(server, fleet, sizes, seconds=arguments.curve_seconds)
+            report.curve = await stages.curve(server, bare, fleet, sizes, seconds=arguments.curve_seconds)
             _say(report.curve)
             if arguments.settle:
                 report.refreshing = await stages.refreshing(server, source, seconds=arguments.settle)

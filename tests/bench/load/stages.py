@@ -132,37 +132,51 @@ async def _pairs(line: Connection, pid: int, fleet: Fleet, *, seconds: float, fi
     return count, cpu_seconds(pid) - before
 
 
-async def curve(server: Foresail, fleet: Fleet, sizes: list[int], *, seconds: float) -> list[Point]:
+async def curve(server: Foresail, bare: Helper, fleet: Fleet, sizes: list[int], *, seconds: float) -> list[Point]:
     """Fleets of growing size at KEDA's default pace, all of `fleet` being refreshed meanwhile.
 
-    A size beyond the fleet's lets its members call more often.
+    The bare server has the same calls, at the same moments, beside the same refreshing. A size beyond the fleet's lets
+    its members call more often.
     """
     points = []
     for objects in sizes:
         members = min(objects, fleet.size)
         every = [pace * members / objects for pace in (POLL, HPA)]
         schedule = arrivals(members, seconds=seconds, every=every, seed=objects)
-        line = await connect(server.port)
-        edge, engine = cpu_seconds(server.pid), cpu_seconds(server.engine)
-        try:
-            seen = await paced(line, fleet.requests, schedule)
-        except TimeoutError:
-            seen = Latencies(errors=-1)
-        finally:
-            line.close()
+        engine = cpu_seconds(server.engine)
+        seen, edge_cores = await _played(server.port, server.pid, fleet, schedule, seconds=seconds)
+        engine = cpu_seconds(server.engine) - engine
+        plain, bare_cores = await _played(bare.port, bare.pid, fleet, schedule, seconds=seconds)
         points.append(
             Point(
                 objects=objects,
                 rpcs_per_second=len(seen) / seconds,
                 p50_ms=1000 * seen.at(0.5),
                 p99_ms=1000 * seen.at(0.99),
+                p99_ms_bare=1000 * plain.at(0.99),
                 errors=seen.errors,
-                edge_cores=(cpu_seconds(server.pid) - edge) / seconds,
-                engine_cores=(cpu_seconds(server.engine) - engine) / seconds,
+                edge_cores=edge_cores,
+                bare_cores=bare_cores,
+                engine_cores=engine / seconds,
                 client_late_p99_ms=1000 * seen.late_at(0.99),
             )
         )
     return points
+
+
+async def _played(
+    port: int, pid: int, fleet: Fleet, schedule: list[tuple[float, int]], *, seconds: float
+) -> tuple[Latencies, float]:
+    """What the calls of the schedule saw, and the cores that the server took."""
+    line = await connect(port)
+    before = cpu_seconds(pid)
+    try:
+        seen = await paced(line, fleet.requests, schedule)
+    except TimeoutError:
+        seen = Latencies(errors=-1)
+    finally:
+        line.close()
+    return seen, (cpu_seconds(pid) - before) / seconds
 
 
 async def refreshing(server: Foresail, source: Helper, *, seconds: float) -> Refreshing:
