@@ -42,8 +42,8 @@ def test_kedas_pace_is_two_polls_and_four_syncs_of_three_calls_a_minute(report: 
     (point,) = report.curve
     assert point.objects == 30
     assert point.errors == 0
-    assert 0.0 < point.p99_ms_bare
-    assert 0.0 < point.bare_cores
+    assert point.p99_ms_bare > 0.0
+    assert point.bare_cores > 0.0
     assert point.rpcs_per_second == pytest.approx(30 * 3 * (1 / 30 + 1 / 15), rel=0.5)  # of two seconds' chance
 
 
