@@ -34,7 +34,7 @@ if [ -n "${DRY_RUN:-}" ]; then
 fi
 
 echo "A day takes ten minutes. A pod carries 50 requests a second and takes a minute to start."
-echo "forecast: the peak within that minute and the delays before, which the load keeps below in nine of ten cases."
+echo "forecast: the 0.9-quantile of the load's peak until a pod that is asked for now would serve."
 printf '%8s %8s %9s %8s   %-12s %-12s\n' time load forecast served "ahead" "plain"
 for ((round = 0; round < rounds; round++)); do
   ((round == 0)) || sleep 15
