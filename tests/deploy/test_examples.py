@@ -65,6 +65,24 @@ def test_each_sets_a_behavior_that_a_replay_understands(path: Path) -> None:
         assert spec["minReplicaCount"] <= spec["fallback"]["replicas"] <= spec["maxReplicaCount"]
 
 
+def test_kubernetes_knows_the_recommended_behavior_from_the_version_on_that_the_page_says() -> None:
+    spec = example("web.yaml")["spec"]
+    hpa = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "keda-hpa-web"},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            "minReplicas": spec["minReplicaCount"],
+            "maxReplicas": spec["maxReplicaCount"],
+            "behavior": spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"],
+        },
+    }
+    assert manifests.problems([hpa], versions=("1.33", "1.35", "1.37")) == []
+    (problem,) = manifests.problems([hpa], versions=("1.32",))
+    assert "('tolerance' was unexpected)" in problem
+
+
 def test_leaving_the_prometheus_trigger_changes_two_lines() -> None:
     before, after = ((DEPLOY / "examples" / f"from-prometheus.{when}.yaml").read_text() for when in ("before", "after"))
     lines = [
