@@ -70,6 +70,7 @@ class Workload:
         self._tick = 0
         self._file = file
         self.short = self.load = 0.0
+        self.pods: list[int] = []
         self.sync(None, 0.0)
 
     def sync(self, served: float | None, load: float) -> None:
@@ -83,6 +84,7 @@ class Workload:
         )
         if verdict.replicas != pods.total:
             pods.resize(self._tick, verdict.replicas)
+        self.pods.append(pods.total)
         self.load += load
         self.short += max(0.0, load - pods.ready * float(self.metadata["threshold"]))
         self._file.write_text(f"{pods.ready} of {pods.total}")
@@ -194,7 +196,9 @@ def main() -> None:
         both = asyncio.run(_run(directory, at["grpc"], prometheus, rounds))
         for workload, account in both.items():
             part = account.short / account.load if account.load else 0.0
-            sys.stdout.write(json.dumps({"workload": workload, "load_without_a_ready_pod": round(part, 4)}) + "\n")
+            pods = sum(account.pods) / len(account.pods)
+            said = {"workload": workload, "load_without_a_ready_pod": round(part, 4), "pods": round(pods, 2)}
+            sys.stdout.write(json.dumps(said) + "\n")
 
 
 if __name__ == "__main__":
