@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHOP, BANK = 3.0, 1000.0
+QUOTAS = {"triggers": 4, "series": 3, "bytes": 20_000, "fits": 2}
 TOKENS = {"shop": "the-shop-s-own-token", "ops": "the-operators-token"}
 QUERIES = [
     "sum(load)",
@@ -138,3 +139,61 @@ async def test_two_tenants_of_one_server(server: Server, prometheus: Any) -> Non
     assert asked(server, "/api/v1/triggers/bank/web/explain", TOKENS["shop"])[0] == 404
     server.terminate()
     assert not [token for token in TOKENS.values() if token in server.log.read_text()]
+
+
+async def test_a_noisy_namespace_is_held_to_its_quotas_and_its_neighbour_notices_nothing(
+    server: Server, prometheus: Any
+) -> None:
+    """Triggers, series and bytes beyond the quota are refused, fits wait; what is shown of it is its own reader's."""
+    server.allow = prometheus.url.removeprefix("http://")
+    for quota, most in QUOTAS.items():
+        server.more_settings += f"""
+[tenants.of-{quota}]
+namespaces = ["noisy-{quota}"]
+own_addresses = true
+namespace_{quota} = {most}
+"""
+    metadata = {"threshold": "10", "forecaster": "naive", "queryStep": "15s", "historyTimeWindow": "1h"}
+    own = {**metadata, "serverAddress": prometheus.url}
+    await server.start()
+    async with KedaClient(server.grpc) as keda:
+
+        async def neighbour_is_served() -> None:
+            reading = await keda.poll(ref({**metadata, "source": "main", "query": "load", "mode": "observe"}))
+            assert (reading.ok, reading.value) == (True, SHOP), reading.text
+
+        await neighbour_is_served()
+        for quota, most in QUOTAS.items():
+            refused = []
+            for number in range(6):
+                query = f"vector({number}) # a series of its own, of {quota}"
+                trigger = ref(own | {"query": query}, namespace=f"noisy-{quota}", name=f"web-{number}")
+                reading = await keda.poll(trigger)
+                if not reading.ok:
+                    assert reading.code is grpc.StatusCode.RESOURCE_EXHAUSTED, reading.text
+                    assert f"its quota namespace_{quota} is {most}" in reading.text
+                    refused.append(number)
+            assert refused == {"triggers": [4, 5], "series": [3, 4, 5], "bytes": [1, 2, 3, 4, 5], "fits": []}[quota]
+            await neighbour_is_served()
+
+        async def most_wait() -> bool:
+            pages = [
+                json.loads(asked(server, f"/api/v1/triggers/noisy-fits/web-{number}/explain", TOKENS["ops"])[1])
+                for number in range(6)
+            ]
+            notes = [page["triggers"][0]["note"] for page in pages]
+            # two fits: of two series, or of one and its test on the past
+            return sum("its quota namespace_fits allows" in note for note in notes) in (4, 5)
+
+        await until(most_wait, lambda: asked(server, "/metrics", TOKENS["ops"])[1])
+
+        async def counted() -> bool:
+            page = asked(server, "/metrics", TOKENS["ops"])[1]
+            taken = {"triggers": 4, "series": 3, "fits": 2}
+            lines = [f'foresail_namespace_{quota}{{namespace="noisy-{quota}"}} {taken[quota]}.0' for quota in taken]
+            return all(line in page for line in lines)
+
+        await until(counted, lambda: asked(server, "/metrics", TOKENS["ops"])[1])
+        await neighbour_is_served()
+    assert "noisy" not in asked(server, "/metrics", TOKENS["shop"])[1]
+    assert "noisy" not in asked(server, "/api/v1/triggers", TOKENS["shop"])[1]
