@@ -12,7 +12,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test chaos check lint types imports generated format proto docs bench bench-parts bench-forecast bench-reading bench-replay bench-lstm fleet network clean
+.PHONY: help setup dev run test chaos check lint types imports generated format proto docs bench bench-cost bench-parts bench-forecast bench-reading bench-replay bench-lstm fleet network clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ docs: dev ## regenerate docs/reference from the declarations
 
 bench: dev ## a fleet's load beside a bare gRPC server; MORE="--triggers 10000 --curve 2000,10000" and the like
 	$(BIN)/python -m tests.bench.load.run $(MORE)
+
+bench-cost: dev ## what a series costs a day, by forecaster and by the size of the fleet; MORE="--sizes 100,1000,10000"
+	$(BIN)/python -m tests.bench.load.cost --alone all $(MORE)
 
 bench-parts: dev ## what the hot paths cost one by one
 	$(BIN)/python -m pytest tests/bench -m bench -s

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.bench.load import run
+from tests.bench.load import cost, run
 from tests.bench.load.report import Report, table
 
 
@@ -58,3 +58,20 @@ def test_people_get_a_table_with_the_ratios(report: Report) -> None:
     assert f"{report.compared.pairs_ratio:.3f}" in text
     assert f"{report.compared.p99_ratio:.3f}" in text
     assert "(20 of 20)" in text
+
+
+def test_a_real_prometheus_gives_the_fleet_its_past_and_goes_on_scraping_it(capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--triggers", "10", "--days", "1", "--forecaster", "seasonal-naive", "--rounds", "0", "--settle", "1"]
+    assert run.main([*small, "--real-prometheus", "--empty", "--no-restart", "--json"]) == 0
+    found = msgspec.json.decode(capsys.readouterr().out, type=Report)
+    assert found.source == "real"
+    assert found.cold is not None
+    assert found.cold.answered == 10
+    assert found.refreshing is not None
+    assert found.refreshing.oldest_observed_s < 60.0
+
+
+def test_a_days_cost_is_a_forecast_a_minute_and_a_fit() -> None:
+    found = cost.alone("naive", days=1)
+    assert found.day == pytest.approx(1440 * found.forecast + found.fit)
+    assert 0.0 < found.forecast < found.fit + 1.0

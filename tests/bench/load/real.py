@@ -57,7 +57,7 @@ async def prometheus(fleet: Fleet, directory: Path) -> AsyncIterator[Helper]:
                 stderr=log,
             )
         try:
-            await _scraped(port)
+            await _ready(port)
             yield Helper(process.pid, port)
         finally:
             process.terminate()
@@ -83,12 +83,11 @@ async def _backfill(fleet: Fleet, directory: Path) -> None:
     text.unlink()
 
 
-async def _scraped(port: int) -> None:
-    """Returns when it answers, and has scraped the fleet at least once."""
+async def _ready(port: int) -> None:
+    """Returns when it answers queries; what it has not scraped yet, it knows from its blocks."""
     async with httpx.AsyncClient(timeout=10.0) as client, asyncio.timeout(_PATIENCE):
         while True:
             with contextlib.suppress(httpx.TransportError):
-                answer = await client.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": "up == 1"})
-                if answer.status_code == httpx.codes.OK and answer.json()["data"]["result"]:
+                if (await client.get(f"http://127.0.0.1:{port}/-/ready")).status_code == httpx.codes.OK:
                     return
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.1)
