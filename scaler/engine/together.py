@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeGuard, TypeVar
 from weakref import WeakValueDictionary
 
 from scaler.errors import SourceError
-from scaler.sources.base import AsksMany
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from forecasting.series import TimeSeries
     from scaler.engine.state import SeriesState
-    from scaler.sources.base import Sample
+    from scaler.sources.base import AsksMany, MetricSource, Sample
     from scaler.sources.company import Company
 
 __all__ = ["Together"]
@@ -84,7 +83,7 @@ class Together:
     async def instant(self, series: SeriesState, query: str) -> Sample:
         """The newest value of a query to the series' source. Raises what the source does."""
         source = series.source
-        if isinstance(source, AsksMany) and source.company.takes(query):
+        if _asks_many(source) and source.company.takes(query):
             key = (source.company, 0, 0, 0, series.tenant)
             return await self._join(self._instants, key, query, source.instant_many, self._place(series))
         async with self._place(series):
@@ -93,7 +92,7 @@ class Together:
     async def range(self, series: SeriesState, *, start: int, end: int) -> TimeSeries:
         """The series' samples on its grid. Raises what the source does."""
         source, step = series.source, series.step
-        if isinstance(source, AsksMany) and end - start < _LONGEST_SPAN * step and source.company.takes(series.query):
+        if _asks_many(source) and end - start < _LONGEST_SPAN * step and source.company.takes(series.query):
             many = source.range_many
 
             async def ask(queries: Sequence[str]) -> list[TimeSeries | SourceError]:
@@ -145,6 +144,11 @@ class Together:
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
             _end_unwanted(task, [answer for answers in part.values() for answer in answers])
+
+
+def _asks_many(source: MetricSource) -> TypeGuard[AsksMany]:
+    """Whether it can: by one name of the protocol's, for `isinstance` looks for all of them at each question."""
+    return hasattr(source, "instant_many")
 
 
 async def _ask(group: _Group[_T], waiting: dict[str, list[asyncio.Future[_T]]]) -> None:
