@@ -99,6 +99,8 @@ class SourcePool:
             raise InvalidTrigger([f"no source is of the kind {spec.kind!r}; it is one of {', '.join(sorted(_KINDS))}"])
         key = replace(spec, ignore_null_values=False)  # a matter of reading answers, not of connections
         shared = self._shared.get(key) or self._open(spec)
+        # made without a company it would make one of its own, with a nonce that takes longer than all the rest
+        company = {"company": shared.companies[spec.ignore_null_values]} if kind is PrometheusSource else {}
         source = kind(
             spec,
             client=shared.client,
@@ -106,9 +108,8 @@ class SourcePool:
             max_bytes=self._max_bytes,
             timing=self._timing,
             live=shared.live,
+            **company,
         )
-        if isinstance(source, PrometheusSource):
-            source.company = shared.companies[spec.ignore_null_values]
         self._shared[key] = shared
         shared.users += 1
         lease = _LeaseOfMany if isinstance(source, PrometheusSource) else _Lease
