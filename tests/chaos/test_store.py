@@ -87,6 +87,19 @@ class Disk:
         assert len(samples)
         assert not np.isnan(samples).any()  # no hole where the store failed
 
+    async def moves_in_after(self, mended: Callable[[], object]) -> None:
+        """What a store that could not be opened at the start had in memory is in the file when the disk is mended."""
+        await self.answers()
+        assert "store.in_memory" in {line["event"] for line in self.server.lines()}
+        mended()
+
+        async def opened() -> bool:
+            await self.answers()
+            return "store.opened" in {line["event"] for line in self.server.lines()}
+
+        await until(opened, lambda: "the file is never opened")
+        await self.heals()
+
 
 async def test_a_store_that_fails_while_the_server_runs_loses_nothing(
     prometheus: Any, make_server: Callable[..., Server]
@@ -173,17 +186,8 @@ async def test_a_full_disk_is_waited_out(small_disk: Path, prometheus: Any, make
     async with KedaClient(server.grpc) as keda:
         disk = Disk(server, keda, prometheus)
 
-        # 1. at the start: in memory, then into the file
-        await disk.answers()
-        assert "store.in_memory" in {line["event"] for line in server.lines()}
-        junk.unlink()
-
-        async def opened() -> bool:
-            await disk.answers()
-            return "store.opened" in {line["event"] for line in server.lines()}
-
-        await until(opened, lambda: "the file is never opened")
-        await disk.heals()
+        # 1. at the start
+        await disk.moves_in_after(junk.unlink)
 
         # 2. while it runs
         _, before = disk.kept()
@@ -195,3 +199,18 @@ async def test_a_full_disk_is_waited_out(small_disk: Path, prometheus: Any, make
         _, after = disk.kept()
         assert len(after) > len(before)
         assert "foresail_engine_restarts_total 0.0" in server.get("/metrics")
+
+
+@pytest.mark.chaos
+async def test_a_read_only_disk_at_the_start_is_waited_out(
+    small_disk: Path, prometheus: Any, make_server: Callable[..., Server]
+) -> None:
+    def remount(how: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{how}", small_disk], check=True)
+
+    remount("ro")
+    server = make_server(prometheus.url.removeprefix("http://"))
+    await server.start()
+    async with KedaClient(server.grpc) as keda:
+        await Disk(server, keda, prometheus).moves_in_after(lambda: remount("rw"))
+    assert "foresail_engine_restarts_total 0.0" in server.get("/metrics")
