@@ -124,6 +124,8 @@ class Bands:
     def _offsets(self, grid: Quantiles, weights: FloatArray, horizon: int) -> FloatArray:
         """Residual quantiles at any levels and horizons; shape (L, horizon)."""
         by_level = (weights[:, :, None] * grid.astype(np.float64)[None, :, :]).sum(axis=1)
+        if horizon <= self.horizons.size and self.horizons[horizon - 1] == horizon:  # each of them is stored
+            return np.asarray(by_level[:, :horizon])
         steps = np.arange(1, horizon + 1, dtype=np.float64)
         out = np.stack([np.interp(steps, self.horizons, row) for row in by_level])
         beyond = np.maximum(steps / self.horizons[-1], 1.0) ** self.growth

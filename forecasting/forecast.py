@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,12 @@ def checked_levels(levels: Sequence[float]) -> tuple[float, ...]:
     Raises:
         InvalidForecast: Not strictly increasing, none at all, or outside (0, 1).
     """
-    out = tuple(float(level) for level in levels)
+    return _checked(tuple(map(float, levels)))
+
+
+@lru_cache(maxsize=256)
+def _checked(out: tuple[float, ...]) -> tuple[float, ...]:
+    """Forecasts ask for the same few levels over and over."""
     if not out or any(not 0.0 < level < 1.0 for level in out):
         raise InvalidForecast(f"quantile levels must lie strictly between 0 and 1, not {list(out)}")
     if any(b <= a for a, b in pairwise(out)):

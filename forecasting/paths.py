@@ -85,10 +85,11 @@ class PathForecaster(ABC):
         origins = np.asarray(origins, dtype=np.int64)
         values = np.full((len(origins), len(levels), horizon), np.nan)
         peak = values.copy()
-        scaled = in_units(series, self.unit)
+        begin = max(0, int(origins.min(initial=len(series))) + 1 - self.context_length)
+        scaled = in_units(series.last(len(series) - begin), self.unit)
         size = max(1, _CHUNK // (self.context_length + horizon * len(levels)))
         for first in range(0, len(origins) if len(series) else 0, size):
-            windows = Windows.at(scaled, origins[first : first + size], self.context_length)
+            windows = Windows.at(scaled, origins[first : first + size] - begin, self.context_length)
             for age in np.unique(windows.age):
                 part = windows.take(np.flatnonzero(windows.age == age))
                 found = self._quantiles(part, horizon, levels, int(age))
@@ -103,7 +104,7 @@ class PathForecaster(ABC):
         found = self.bands.apply(paths, levels, self.spread.width(windows), skip=age)
         limit = np.finfo(np.float64).max / 2 / self.unit if self.unit > 1.0 else LARGEST
         limit = min(limit, LARGEST)
-        return rearranged(*(np.clip(self.spread.back(q), 0.0, limit) * self.unit for q in found))
+        return rearranged(*(np.minimum(np.maximum(self.spread.back(q), 0.0), limit) * self.unit for q in found))
 
     def bounded_paths(self, windows: Windows, horizon: int) -> FloatArray:
         """`paths`, finite and within reach of what the series has shown; shape (N, horizon)."""
@@ -112,7 +113,7 @@ class PathForecaster(ABC):
         last = windows.last[:, None]
         highest = np.maximum(np.nanmax(windows.values, axis=1), self.ceiling)[:, None]
         paths = np.where(np.isfinite(paths), paths, last)
-        return np.clip(paths, 0.0, np.maximum(highest, 0.0) * _LEEWAY)
+        return np.asarray(np.minimum(np.maximum(paths, 0.0), np.maximum(highest, 0.0) * _LEEWAY))
 
 
 _P = TypeVar("_P", bound=PathForecaster)

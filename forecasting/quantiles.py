@@ -9,6 +9,7 @@ Zhu, "Distributional conformal prediction", PNAS 118, 2021).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from forecasting.series import FloatArray
+    from forecasting.windows import IntArray
 
 __all__ = ["at_depth", "between", "coherent", "depth", "depths_of", "filled"]
 
@@ -81,31 +83,33 @@ def between(rows: FloatArray, anchors: Sequence[int], asked: Sequence[int]) -> F
     Returns:
         Shape (..., asked).
     """
-    if len(anchors) == 1:
-        return np.repeat(rows, len(asked), axis=-1)
-    at, wanted = np.log(anchors), np.log(np.clip(asked, anchors[0], anchors[-1]))
-    right = np.clip(np.searchsorted(at, wanted), 1, len(anchors) - 1)
-    low, high = rows[..., right - 1], rows[..., right]
-    share = (wanted - at[right - 1]) / (at[right] - at[right - 1])
-    return np.asarray(np.where(share == 1.0, high, low + (high - low) * share))
+    right, share = _places(tuple(anchors), tuple(asked))
+    low = rows[..., right - 1]
+    return np.asarray(low + (rows[..., right] - low) * share)
 
 
-def filled(at: FloatArray, asked: FloatArray, steps: FloatArray) -> FloatArray:
+def filled(at: FloatArray, asked: Sequence[int], horizon: int) -> FloatArray:
     """From the horizons asked to all: linear in log horizon, held beyond the last.
 
     Args:
         at: Quantiles at the horizons asked; shape (asked, N, levels).
-        asked: Logs of these horizons, increasing; shape (asked,).
-        steps: Logs of all horizons; shape (H,).
+        asked: These horizons, increasing.
+        horizon: The farthest of all, in steps.
 
     Returns:
-        Shape (N, levels, H).
+        Shape (N, levels, horizon).
     """
-    if len(asked) == 1:
-        return np.repeat(at[0][:, :, None], len(steps), axis=2)
-    right = np.clip(np.searchsorted(asked, steps), 1, len(asked) - 1)
-    share = np.clip((steps - asked[right - 1]) / (asked[right] - asked[right - 1]), 0.0, 1.0)
-    return np.asarray(np.moveaxis(at[right - 1] * (1 - share)[:, None, None] + at[right] * share[:, None, None], 0, 2))
+    return between(at.transpose(1, 2, 0), asked, range(1, horizon + 1))
+
+
+@lru_cache(maxsize=256)
+def _places(anchors: tuple[int, ...], asked: tuple[int, ...]) -> tuple[IntArray, FloatArray]:
+    """Of each horizon asked for, the anchor to the right, and how far it lies from the one to the left."""
+    if len(anchors) == 1:
+        return np.zeros(len(asked), dtype=np.int64), np.zeros(len(asked))
+    at, wanted = np.log(anchors), np.log(np.clip(asked, anchors[0], anchors[-1]))
+    right = np.clip(np.searchsorted(at, wanted, side="right"), 1, len(anchors) - 1)
+    return right, (wanted - at[right - 1]) / (at[right] - at[right - 1])
 
 
 def coherent(values: FloatArray, peak: FloatArray) -> tuple[FloatArray, FloatArray]:

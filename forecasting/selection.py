@@ -39,6 +39,7 @@ from forecasting.models.naive import Naive
 from forecasting.models.seasonal_profile import SeasonalProfile
 from forecasting.prepare.calendar import checked_zone
 from forecasting.prepare.regions import checked_region
+from forecasting.quantiles import between
 from forecasting.serialise import dumps, loads, stored_as
 from forecasting.series import FloatArray, TimeSeries
 
@@ -115,9 +116,7 @@ class FittedAuto:
         ]
         if len(batches) == 1:
             return batches[0]
-        ahead = np.log(np.arange(1, horizon + 1, dtype=np.float64))
-        at = np.log(np.array(self.horizons, dtype=np.float64))
-        weights = np.array([[np.interp(ahead, at, row) for row in kinds] for kinds in self.weights])
+        weights = between(self.weights, self.horizons, range(1, horizon + 1))
         values, peak = (
             _log_mean([getattr(batch, name) for batch in batches], weights[:, kind], self.floor)
             for kind, name in enumerate(("values", "peak"))

@@ -115,8 +115,13 @@ class TimeSeries:
         return self._part(max(0, len(self) - n), len(self))
 
     def _part(self, begin: int, end: int) -> TimeSeries:
-        beside = None if self.covariates is None else self.covariates[:, begin:end]
-        return TimeSeries(self.start + begin * self.step, self.step, self.values[begin:end], beside)
+        """These samples, neither copied nor checked again: they are read-only, and as they should be already."""
+        part = object.__new__(TimeSeries)
+        object.__setattr__(part, "start", self.start + begin * self.step)
+        object.__setattr__(part, "step", self.step)
+        object.__setattr__(part, "values", self.values[begin:end])
+        object.__setattr__(part, "covariates", None if self.covariates is None else self.covariates[:, begin:end])
+        return part
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TimeSeries):

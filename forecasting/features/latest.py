@@ -99,7 +99,7 @@ class _Columns:
 
     def of_table(self, table: Float32Array) -> Float32Array:
         """What is there in each row, NaN outside; shape (rows, ...)."""
-        found = table[:, self.at]
+        found = table.take(self.at, axis=1)
         if self.outside is not None:
             found[:, self.outside] = np.nan
         return found
@@ -164,7 +164,8 @@ def _places(step: int, horizons: tuple[int, ...], longest: int) -> _Places:
 
 def _windows(ends: IntArray, width: IntArray | int, size: int) -> tuple[IntArray, IntArray]:
     """First columns, and those after the last."""
-    return np.clip(ends + 1 - width, 0, size), np.clip(ends + 1, 0, size)
+    after = ends + 1
+    return np.minimum(np.maximum(after - width, 0), size), np.minimum(np.maximum(after, 0), size)
 
 
 class _Table:
@@ -263,7 +264,7 @@ class _Table:
         total = self._sums[rows, end] - self._sums[rows, begin]
         levels = log_mean(total / FINE, self._counts[rows, end] - self._counts[rows, begin])
         columns = origins[..., None] + np.arange(1, horizons[-1] + 1)
-        course = self._log[rows[:, None], np.clip(columns, 0, size - 1)]
+        course = self._log[rows[:, None], np.minimum(np.maximum(columns, 0), size - 1)]
         course[origins < self._starts] = np.nan  # nothing is known of an origin before the start
         values = np.stack([course[:, j, ..., h - 1] for j, h in enumerate(horizons)], axis=1)
         peaks = np.stack([np.fmax.reduce(course[:, j, ..., :h], axis=-1) for j, h in enumerate(horizons)], axis=1)
@@ -271,8 +272,8 @@ class _Table:
 
     def _log_means(self, begin: IntArray, end: IntArray) -> Float32Array:
         """Over windows of loads from `begin` to before `end`; shape (S, windows)."""
-        total = self._sums[:, end] - self._sums[:, begin]
-        return log_mean(total / FINE, self._counts[:, end] - self._counts[:, begin])
+        total = self._sums.take(end, axis=1) - self._sums.take(begin, axis=1)
+        return log_mean(total / FINE, self._counts.take(end, axis=1) - self._counts.take(begin, axis=1))
 
 
 def _rolled(course: Float32Array, horizons: Sequence[int]) -> list[Float32Array]:

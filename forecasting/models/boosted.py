@@ -143,14 +143,13 @@ class FittedBoosted:
         x = rows.standardised()
         half = len(asked) * len(origins)
         weights = level_weights(levels)
-        steps = np.log(np.arange(1, horizon + 1, dtype=np.float64))
         for i, kind in enumerate(KINDS):
             part = slice(i * half, (i + 1) * half)
             size = np.repeat(between(self.sizes[i], self.horizons, asked), len(origins))
             experts = _experts(kind, x[part], rows.spread[part], self.fleet, self.grown[i : i + 1], size)
             wanted = np.repeat(between(weights @ self.depths[i], self.horizons, asked).T, len(origins), axis=0)
             at = at_depth(_mixed(experts, self.shares[i]), _DEPTHS, wanted)
-            out[i] = filled(at.reshape(len(asked), len(origins), -1), np.log(asked), steps)
+            out[i] = filled(at.reshape(len(asked), len(origins), -1), asked, horizon)
         out[:] = coherent(*out)
         with np.errstate(over="ignore", under="ignore"):
             load = np.exp(np.minimum(out + level[None, :, None, None], 700.0)) - FLOOR

@@ -150,8 +150,7 @@ def _quantiles(
     wanted = np.broadcast_to(np.moveaxis(depths, 2, 3), (len(knots), len(KINDS), len(asked), len(levels)))
     at = at_depth(knots.reshape(-1, len(KNOTS)), _DEPTHS, wanted.reshape(-1, len(levels)))
     at = np.moveaxis(at.reshape(wanted.shape), 0, 2)  # (KINDS, asked, N, levels)
-    steps = np.log(np.arange(1, horizon + 1, dtype=np.float64))
-    out = [filled(at[i], np.log(asked), steps) for i in range(len(KINDS))]
+    out = [filled(at[i], asked, horizon) for i in range(len(KINDS))]
     ceiling, unit = (np.array([getattr(one, name) for one in fitted]) for name in ("ceiling", "unit"))
     return _as_loads(np.stack(coherent(*out)), found.level, ceiling, unit)
 
@@ -159,7 +158,7 @@ def _quantiles(
 @lru_cache(maxsize=64)
 def _nodes(horizons: tuple[int, ...], asked: tuple[int, ...]) -> FloatArray:
     """How what is known at the anchors is interpolated at the horizons asked for; shape (anchors, asked)."""
-    nodes = np.stack([between(row, horizons, asked) for row in np.eye(len(horizons))])
+    nodes = between(np.eye(len(horizons)), horizons, asked)
     nodes.setflags(write=False)
     return nodes
 

@@ -109,12 +109,18 @@ class FittedSeasonalProfile(PathForecaster):
 
     def paths(self, windows: Windows, horizon: int) -> FloatArray:
         """The regressions' answer, squared."""
-        steps = np.arange(1, horizon + 1, dtype=np.float64)
-        regressors = _regressors(self.design, windows, np.arange(1, horizon + 1))
+        steps = np.arange(1, horizon + 1)
+        regressors = _regressors(self.design, windows, steps)
         root = np.repeat(np.sqrt(np.maximum(windows.last, 0.0))[:, None], horizon, axis=1)
-        for values, coefficients in zip(regressors, self.coefficients, strict=True):
-            root += values * np.interp(steps, self.horizons, coefficients)
+        for values, coefficients in zip(regressors, self._coefficients_at(steps), strict=True):
+            root += values * coefficients
         return np.asarray(np.maximum(root, 0.0) ** 2)
+
+    def _coefficients_at(self, steps: IntArray) -> FloatArray:
+        """Those between two horizons with a regression of their own are interpolated; shape (regressors, H)."""
+        if steps.size <= self.horizons.size and self.horizons[steps.size - 1] == steps.size:
+            return self.coefficients[:, : steps.size]
+        return np.stack([np.interp(steps, self.horizons, row) for row in self.coefficients])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,12 +234,14 @@ def _regressors(
         past = usual[np.maximum(at[:, None] + np.arange(1 - longest, 1), 0)]
         ahead = usual[at[:, None] + horizons]
     strayed = recent - past
+    known = ~np.isnan(recent)  # what is usual is always known
+    before, since = (_means(values, known, design.spans) for values in (recent, strayed))
     out.append(strayed[:, -1:])
-    out += [_mean(strayed[:, -span:]) - strayed[:, -1:] for span in design.spans]
-    out += [_mean(recent[:, -span:]) - now for span in design.spans[:3]]
+    out += [mean - strayed[:, -1:] for mean in since]
+    out += [mean - now for mean in before[:3]]
     if design.profiles:
         ramp = ahead - past[:, -1:]
-        level = _mean(recent) / np.maximum(_mean(past), 1e-6)
+        level = before[-1] / np.maximum(past.mean(axis=1, keepdims=True), 1e-6)
         out += [ramp, ramp * np.clip(level, 0.25, 4.0)]
     if design.lag:
         out.append(_last_cycle(design, windows.values, horizons))
@@ -254,10 +262,12 @@ def _last_cycle(design: _Design, values: FloatArray, horizons: IntArray) -> Floa
     return np.asarray(smoothed[:, 1:] - smoothed[:, :1])
 
 
-def _mean(values: FloatArray) -> FloatArray:
-    """Mean of the known; shape (N, 1). The last column is always known."""
-    known = ~np.isnan(values)
-    return np.asarray(np.where(known, values, 0.0).sum(axis=1, keepdims=True) / known.sum(axis=1, keepdims=True))
+def _means(values: FloatArray, known: NDArray[np.bool_], spans: tuple[int, ...]) -> list[FloatArray]:
+    """Means of the known over the last columns; each of shape (N, 1). The last column is always known."""
+    values = values if known.all() else np.where(known, values, 0.0)
+    return [
+        values[:, -span:].sum(axis=1, keepdims=True) / known[:, -span:].sum(axis=1, keepdims=True) for span in spans
+    ]
 
 
 def _ridge(design: FloatArray, target: FloatArray) -> FloatArray:
