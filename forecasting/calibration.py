@@ -161,14 +161,16 @@ def conformal_quantiles(residuals: FloatArray, levels: Sequence[float]) -> Float
         return np.asarray(ranked[low, columns] * (1 - share) + ranked[high, columns] * share)
 
     highest = count / (count + 1)
-    for row, level in enumerate(levels):
-        reachable = np.clip(level, 1 - highest, highest)
-        inner = np.where(level > 0.5, 1 - 4 * (1 - highest), 4 * (1 - highest))
-        edge = at(reachable)
-        within = reachable == level
-        known = np.where(within, 1.0, _depth(reachable) - _depth(inner))
-        beyond = np.where(within, 0.0, (_depth(level) - _depth(reachable)) / known)
-        out[row, columns] = edge + (edge - at(inner)) * beyond
+    asked = np.array(levels)[:, None]
+    reachable = np.clip(asked, 1 - highest, highest)
+    edge = at(reachable)
+    within = reachable == asked
+    for row in np.flatnonzero(~within.all(axis=1)).tolist():
+        inner = 1 - 4 * (1 - highest) if levels[row] > 0.5 else 4 * (1 - highest)
+        known = np.where(within[row], 1.0, _depth(reachable[row]) - _depth(inner))
+        beyond = np.where(within[row], 0.0, (_depth(levels[row]) - _depth(reachable[row])) / known)
+        edge[row] += (edge[row] - at(inner)) * beyond
+    out[:, columns] = edge
     return out
 
 

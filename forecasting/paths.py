@@ -90,8 +90,9 @@ class PathForecaster(ABC):
         size = max(1, _CHUNK // (self.context_length + horizon * len(levels)))
         for first in range(0, len(origins) if len(series) else 0, size):
             windows = Windows.at(scaled, origins[first : first + size] - begin, self.context_length)
-            for age in np.unique(windows.age):
-                part = windows.take(np.flatnonzero(windows.age == age))
+            ages = np.unique(windows.age)
+            for age in ages:
+                part = windows if len(ages) == 1 else windows.take(np.flatnonzero(windows.age == age))
                 found = self._quantiles(part, horizon, levels, int(age))
                 values[first + part.rows], peak[first + part.rows] = found
         return ForecastBatch(series.start + series.step * origins, series.step, levels, values, peak)

@@ -57,10 +57,14 @@ class Spread:
 
     def forth(self, load: FloatArray) -> FloatArray:
         """Load on the power scale; monotone, so maxima stay maxima."""
+        if self.power == 0.25:
+            return np.sqrt(np.sqrt(np.maximum(load, 0.0)))  # several times faster than a power
         return load if self.power == 1.0 else np.maximum(load, 0.0) ** self.power
 
     def back(self, scaled: FloatArray) -> FloatArray:
         """The load that `forth` has made this of; what lies below none is 0."""
+        if self.power == 0.25:
+            return np.square(np.square(np.clip(scaled, 0.0, 1e25)))
         return scaled if self.power == 1.0 else np.clip(scaled, 0.0, 1e100**self.power) ** (1 / self.power)
 
     def width(self, windows: Windows) -> FloatArray | None:

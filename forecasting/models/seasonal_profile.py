@@ -192,14 +192,15 @@ def _estimate(
     usual = np.concatenate([others, design.usual(later, series.step)])
     regressors = _regressors(design, windows, horizons, usual=usual, at=at)
     coefficients = np.zeros((len(regressors), len(horizons)))
+    table = np.concatenate([one[:, :1] for one in regressors], axis=1)
+    ramps = [(place, one) for place, one in enumerate(regressors) if one.shape[1] > 1]
     for column, ahead in enumerate(horizons):
+        for place, ramp in ramps:
+            table[:, place] = ramp[:, column]
         target = padded[at + ahead] - root[at]
         rows = ~np.isnan(target)
         if np.count_nonzero(rows) >= 30:
-            design_matrix = np.stack(
-                [np.broadcast_to(r, (len(at), len(horizons)))[rows, column] for r in regressors], axis=1
-            )
-            coefficients[:, column] = _ridge(design_matrix, target[rows])
+            coefficients[:, column] = _ridge(table[rows], target[rows])
         elif column:
             coefficients[:, column] = coefficients[:, column - 1]
     return FittedSeasonalProfile(step=series.step, design=design, horizons=horizons, coefficients=coefficients)
