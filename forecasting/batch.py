@@ -54,6 +54,11 @@ class ForecastBatch:
         """Which origins could be forecast from; boolean, shape (N,)."""
         return ~np.isnan(self.values[:, 0, 0])
 
+    def row(self, row: int) -> ForecastBatch:
+        """One of the origins, as a batch of its own."""
+        some = slice(row, row + 1)
+        return ForecastBatch(self.origins[some], self.step, self.levels, self.values[some], self.peak[some])
+
     def forecast(self, row: int) -> Forecast:
         """The forecast of one origin, checked."""
         return Forecast(int(self.origins[row]), self.step, self.levels, self.values[row], self.peak[row])

@@ -32,7 +32,7 @@ from forecasting.evaluation import pinball_loss
 from forecasting.features.scalefree import Scale
 from forecasting.features.seen import FLOOR
 from forecasting.fleet import PRETRAINED
-from forecasting.forecast import checked_levels, rearranged
+from forecasting.forecast import rearranged
 from forecasting.models.boosted import Boosted
 from forecasting.models.lstm import Lstm
 from forecasting.models.naive import Naive
@@ -111,19 +111,25 @@ class FittedAuto:
     ) -> ForecastBatch:
         """Forecasts from each of these positions; a member that has nothing to say is left out of its mean."""
         require_step(series, self.step)
-        batches = [
-            predict_many(_loaded(member), series, origins, horizon=horizon, levels=levels) for member in self.members
-        ]
+        return self.whole([predict_many(part, series, origins, horizon=horizon, levels=levels) for part in self.parts])
+
+    @property
+    def parts(self) -> tuple[FittedForecaster, ...]:
+        """The members; see `forecasting.together.MadeOfParts`."""
+        return tuple(_loaded(member) for member in self.members)
+
+    def whole(self, batches: Sequence[ForecastBatch]) -> ForecastBatch:
+        """The mean of the members' forecasts; see `forecasting.together.MadeOfParts`."""
         if len(batches) == 1:
             return batches[0]
-        weights = between(self.weights, self.horizons, range(1, horizon + 1))
+        weights = between(self.weights, self.horizons, range(1, batches[0].horizon + 1))
         values, peak = (
             _log_mean([getattr(batch, name) for batch in batches], weights[:, kind], self.floor)
             for kind, name in enumerate(("values", "peak"))
         )
         known = ~np.isnan(values[:, 0, 0])
         values[known], peak[known] = rearranged(values[known], peak[known])
-        return replace(batches[0], levels=checked_levels(levels), values=values, peak=peak)
+        return replace(batches[0], values=values, peak=peak)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

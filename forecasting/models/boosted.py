@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -118,55 +118,104 @@ class FittedBoosted:
         """Forecasts from each of these positions of the series; see `forecasting.batch.PredictsMany`."""
         levels = checked_levels(levels)
         require_step(series, self.step)
-        if horizon < 1:
-            raise InvalidSeries(f"horizon must be 1 step or more, not {horizon}")
         origins = np.asarray(origins, dtype=np.int64)
         values = np.full((len(origins), len(levels), horizon), np.nan)
         peak = values.copy()
+        asked = _asked(self.horizons, horizon)
         for first in range(0, len(origins) if len(series) else 0, _CHUNK):
             some = origins[first : first + _CHUNK]
             begin = max(0, int(some.min()) + 1 - self.context_length)
             seen = series.first(int(some.max()) + 1).last(int(some.max()) + 1 - begin)
-            found = self._quantiles(seen, some - begin, horizon, levels)
+            found = _quantiles([self], self._rows(seen, some - begin, asked), asked, levels)
             values[first : first + _CHUNK], peak[first : first + _CHUNK] = found
         return ForecastBatch(series.start + series.step * origins, series.step, levels, values, peak)
 
-    def _quantiles(
-        self, seen: TimeSeries, origins: IntArray, horizon: int, levels: tuple[float, ...]
-    ) -> tuple[FloatArray, FloatArray]:
-        """Quantiles of values and peaks; each (N, levels, horizon), NaN where nothing is known."""
-        asked = [h for h in self.horizons if h < horizon] + [horizon]
-        rows = self._rows(seen, origins, asked)
-        level = rows.level[: len(origins)].astype(np.float64)
-        known = ~np.isnan(level)
-        out = np.full((len(KINDS), len(origins), len(levels), horizon), np.nan)
-        x = rows.standardised()
-        half = len(asked) * len(origins)
-        weights = level_weights(levels)
-        for i, kind in enumerate(KINDS):
-            part = slice(i * half, (i + 1) * half)
-            size = np.repeat(between(self.sizes[i], self.horizons, asked), len(origins))
-            experts = _experts(kind, x[part], rows.spread[part], self.fleet, self.grown[i : i + 1], size)
-            wanted = np.repeat(between(weights @ self.depths[i], self.horizons, asked).T, len(origins), axis=0)
-            at = at_depth(_mixed(experts, self.shares[i]), _DEPTHS, wanted)
-            out[i] = filled(at.reshape(len(asked), len(origins), -1), asked, horizon)
-        out[:] = coherent(*out)
-        with np.errstate(over="ignore", under="ignore"):
-            load = np.exp(np.minimum(out + level[None, :, None, None], 700.0)) - FLOOR
-            # no further beyond the highest load that was seen than a flash crowd goes
-            limit = 4.0 * np.maximum(self.ceiling, np.exp(level) - FLOOR)[None, :, None, None]
-            load = np.clip(load, 0.0, limit) * self.unit
-        load[:, known] = np.stack(rearranged(*np.minimum(load[:, known], np.finfo(np.float64).max / 2)))
-        load[:, ~known] = np.nan
-        return load[0], load[1]
-
-    def _rows(self, seen: TimeSeries, origins: IntArray, asked: list[int]) -> Rows:
+    def _rows(self, seen: TimeSeries, origins: IntArray, asked: Sequence[int]) -> Rows:
         """Features at these positions, the last of which is the end of what is seen."""
-        scale = Scale(self.unit, self.period)
         if len(origins) == 1:
-            return rows_at_end([seen], [scale], asked, clocks=[(self.zone, self.holidays)])
-        past = Past(seen, scale, zone=self.zone, holidays=self.holidays)
+            return rows_at_end([seen], [self.scale], asked, clocks=[(self.zone, self.holidays)])
+        past = Past(seen, self.scale, zone=self.zone, holidays=self.holidays)
         return past.rows(origins, [(h, kind) for kind in KINDS for h in asked])
+
+    @property
+    def scale(self) -> Scale:
+        """What is fixed for the features."""
+        return Scale(self.unit, self.period)
+
+    @property
+    def shared(self) -> tuple[int, str, tuple[int, ...]]:
+        """What forecasters must have in common for `predict_all`: step, fleet model, anchors."""
+        return self.step, self.fleet, self.horizons
+
+    @classmethod
+    def predict_all(
+        cls, fitted: Sequence[Self], contexts: Sequence[TimeSeries], *, horizon: int, levels: Sequence[float]
+    ) -> ForecastBatch:
+        """Forecasts of several series in one pass; see `forecasting.together.PredictsTogether`.
+
+        Raises:
+            InvalidSeries: A context's step is not the fitted one, or the forecasters do not share what they must.
+        """
+        levels = checked_levels(levels)
+        if len({one.shared for one in fitted}) > 1:
+            raise InvalidSeries("forecasters of one batch must be fitted on one step, one fleet model, for one horizon")
+        for one, context in zip(fitted, contexts, strict=True):
+            require_step(context, one.step)
+        seen = [context.last(one.context_length) for one, context in zip(fitted, contexts, strict=True)]
+        asked, clocks = _asked(fitted[0].horizons, horizon), [(one.zone, one.holidays) for one in fitted]
+        rows = rows_at_end(seen, [one.scale for one in fitted], asked, clocks=clocks)
+        values, peak = _quantiles(fitted, rows, asked, levels)
+        origins = np.array([context.end for context in contexts], dtype=np.int64)
+        return ForecastBatch(origins, contexts[0].step, levels, values, peak)
+
+
+def _asked(anchors_: Sequence[int], horizon: int) -> list[int]:
+    """Horizons that trees are asked for: the anchors before the farthest, and that.
+
+    Raises:
+        InvalidSeries: There is none.
+    """
+    if horizon < 1:
+        raise InvalidSeries(f"horizon must be 1 step or more, not {horizon}")
+    return [*(h for h in anchors_ if h < horizon), horizon]
+
+
+def _quantiles(
+    fitted: Sequence[FittedBoosted], rows: Rows, asked: Sequence[int], levels: tuple[float, ...]
+) -> tuple[FloatArray, FloatArray]:
+    """Quantiles of values and peaks; each (N, levels, horizon), NaN where nothing is known.
+
+    Args:
+        fitted: One for all N origins, or one for each.
+        rows: Features, for each of KINDS, each horizon asked for, each origin.
+        asked: Horizons, see `_asked`.
+        levels: Quantile levels.
+    """
+    a, n = len(asked), len(rows.level) // len(asked) // len(KINDS)
+    level = rows.level[:n].astype(np.float64)
+    known = ~np.isnan(level)
+    sizes = between(np.stack([one.sizes for one in fitted]), fitted[0].horizons, asked)
+    depths = between(level_weights(levels) @ np.stack([one.depths for one in fitted]), fitted[0].horizons, asked)
+    x = rows.standardised()
+    out = np.empty((len(KINDS), n, len(levels), asked[-1]))
+    for i, kind in enumerate(KINDS):
+        part = slice(i * a * n, (i + 1) * a * n)
+        grown = [one.grown[i] if one.grown else None for one in fitted]
+        size = np.broadcast_to(sizes[:, i].T, (a, n)).reshape(-1)
+        experts = _experts(kind, x[part], rows.spread[part], fitted[0].fleet, grown, size)
+        share = np.tile(np.broadcast_to([one.shares[i] for one in fitted], n), a)[:, None]
+        wanted = np.broadcast_to(depths[:, i].transpose(2, 0, 1), (a, n, len(levels))).reshape(a * n, -1)
+        out[i] = filled(at_depth(_mixed(experts, share), _DEPTHS, wanted).reshape(a, n, -1), asked, asked[-1])
+    out[:] = coherent(*out)
+    ceiling, unit = (np.array([getattr(one, name) for one in fitted])[:, None, None] for name in ("ceiling", "unit"))
+    now = level[:, None, None]
+    with np.errstate(over="ignore", under="ignore"):
+        load = np.exp(np.minimum(out + now, 700.0)) - FLOOR
+        # no further beyond the highest load that was seen than a flash crowd goes
+        load = np.minimum(np.maximum(load, 0.0), 4.0 * np.maximum(ceiling, np.exp(now) - FLOOR)) * unit
+    load[:, known] = np.stack(rearranged(*np.minimum(load[:, known], np.finfo(np.float64).max / 2)))
+    load[:, ~known] = np.nan
+    return load[0], load[1]
 
 
 def _experts(
@@ -174,38 +223,41 @@ def _experts(
     x: Float32Array,
     spread: Float32Array,
     fleet: str,
-    grown: tuple[Forest, ...],
+    grown: Sequence[Forest | None],
     size: FloatArray,
-) -> tuple[FloatArray, ...]:
-    """Log-ratio at LEVELS before calibration; each of shape (N, LEVELS).
-
-    The fleet's quantiles alone, or the local ones and the fleet's as this series corrects them.
+) -> tuple[FloatArray, FloatArray]:
+    """Log-ratio at LEVELS before calibration: by the local trees, and by the fleet's as this series corrects them.
 
     Args:
         kind: What they are of.
-        x: Features, standardised; shape (N, F).
-        spread: See `Rows`; shape (N,).
+        x: Features, standardised; shape (M, F).
+        spread: See `Rows`; shape (M,).
         fleet: Name of the fleet model.
-        grown: The ensembles of this kind, see `FittedBoosted`; none of a young series.
-        size: What the local ones predict is in units of; shape (N,).
+        grown: The ensembles of this kind, see `FittedBoosted`, for all rows or for every so-many-th; none of a young
+            series, whose trees say nothing.
+        size: What the local ones predict is in units of; shape (M,).
+
+    Returns:
+        Each of shape (M, LEVELS).
     """
     unit = spread[:, None].astype(np.float64)
-    answer = known_fleet(fleet).predict(kind, x)
-    if not grown:
-        return (np.sort(answer * unit, axis=1),)
-    found = grown[0].predict(x)
+    found = np.zeros((len(x), 2 * len(LEVELS)))
+    for row, forest in enumerate(grown):
+        if forest is not None:
+            found[row :: len(grown)] = forest.predict(x[row :: len(grown)])
     local, further = found[:, : len(LEVELS)], found[:, len(LEVELS) :]
-    return np.sort(local * size[:, None], axis=1), np.sort((answer + further) * unit, axis=1)
+    corrected = known_fleet(fleet).predict(kind, x) + further
+    return np.sort(local * size[:, None], axis=1), np.sort(corrected * unit, axis=1)
 
 
-def _mixed(experts: tuple[FloatArray, ...], share: float) -> FloatArray:
+def _mixed(experts: tuple[FloatArray, FloatArray], share: FloatArray | float) -> FloatArray:
     """Their mean, `share` that of the last."""
-    return experts[0] if len(experts) == 1 else (1 - share) * experts[0] + share * experts[1]
+    return np.asarray((1 - share) * experts[0] + share * experts[1])
 
 
-def _share(after: Sample, experts: tuple[FloatArray, ...], count: int) -> float:
+def _share(after: Sample, experts: tuple[FloatArray, FloatArray], count: int) -> float:
     """The last expert's share, by the pinball losses of loads in the calibration part, each anchor's relative."""
-    if len(experts) == 1 or not len(after):
+    if not len(after):
         return 1.0
     level = after.level[:, None].astype(np.float64)
     came = np.exp(level + after.y[:, None])
@@ -264,8 +316,8 @@ class Boosted:
                 grown.append(_grown(kind, train, self.fleet, sizes[i]))
             after = sample(past, kind, horizons, first=cut, end=n, rows=_CALIBRATION_ROWS * len(horizons))
             size = sizes[i][after.anchor]
-            experts = _experts(kind, after.x, after.spread, self.fleet, tuple(grown[-1:]), size)
-            shares.append(_share(after, experts, len(horizons)))
+            experts = _experts(kind, after.x, after.spread, self.fleet, grown[-1:], size)
+            shares.append(_share(after, experts, len(horizons)) if local else 1.0)
             depths.append(_calibrated(after, _mixed(experts, shares[-1]), len(horizons)))
         return FittedBoosted(
             step=series.step,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from forecasting.generate import generate_series
-from forecasting.models.lstm import Lstm, predict_all
+from forecasting.models.lstm import FittedLstm, Lstm
 
 LEVELS = (0.5, 0.9, 0.95, 0.99)
 
@@ -26,5 +26,5 @@ def test_one_series_and_a_thousand() -> None:
         f"\none series, 60 minutes, 4 levels: median {1000 * np.median(took):.2f} ms CPU, most {1000 * max(took):.2f}"
     )
     began = time.process_time()
-    predict_all(fitted * 200, series * 200, horizon=60, levels=LEVELS)
+    FittedLstm.predict_all(fitted * 200, series * 200, horizon=60, levels=LEVELS)
     print(f"1,000 series in one batch: {time.process_time() - began:.3f} ms CPU each")

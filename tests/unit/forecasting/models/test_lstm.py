@@ -10,7 +10,7 @@ import pytest
 from forecasting.conformance import check_forecaster
 from forecasting.errors import InsufficientHistory, InvalidParameter, InvalidSeries
 from forecasting.evaluation import pinball_loss
-from forecasting.models.lstm import Lstm, predict_all
+from forecasting.models.lstm import FittedLstm, Lstm
 from forecasting.models.naive import Naive
 from forecasting.network import NETWORKS
 from forecasting.registry import default_registry
@@ -83,7 +83,7 @@ def test_many_series_in_one_pass_get_what_each_gets_alone() -> None:
     contexts = [daily_load(10.0**n, n, days=1 + n) for n in range(3)]
     fitted = [Lstm().fit(context, horizon=12, levels=(0.9,)) for context in contexts]
     blind = TimeSeries(contexts[0].start, 300, np.where(np.arange(288) > 270, np.nan, contexts[0].values))
-    together = predict_all([*fitted, fitted[0]], [*contexts, blind], horizon=12, levels=(0.5, 0.9))
+    together = FittedLstm.predict_all([*fitted, fitted[0]], [*contexts, blind], horizon=12, levels=(0.5, 0.9))
     assert together.known.tolist() == [True, True, True, False]
     for row, (one, context) in enumerate(zip(fitted, contexts, strict=True)):
         assert together.forecast(row) == one.predict(context, horizon=12, levels=(0.5, 0.9))
@@ -93,11 +93,11 @@ def test_series_that_have_not_all_in_common_are_no_batch() -> None:
     one, other = daily_load(1.0, 1), daily_load(1.0, 1, step=600)
     fitted = [Lstm().fit(series, horizon=6, levels=(0.9,)) for series in (one, other)]
     with pytest.raises(InvalidSeries, match="one step, with one network, for one horizon"):
-        predict_all(fitted, [one, other], horizon=6, levels=(0.9,))
+        FittedLstm.predict_all(fitted, [one, other], horizon=6, levels=(0.9,))
     with pytest.raises(
         InvalidSeries, match="the context's step is 600 s, but the forecaster was fitted on a step of 300 s"
     ):
-        predict_all(fitted[:1], [other], horizon=6, levels=(0.9,))
+        FittedLstm.predict_all(fitted[:1], [other], horizon=6, levels=(0.9,))
 
 
 def test_torch_is_neither_needed_nor_loaded() -> None:
