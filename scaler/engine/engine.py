@@ -24,6 +24,7 @@ from scaler.engine.publisher import Publisher
 from scaler.engine.recalls import AT_ONCE, Recalls
 from scaler.engine.remembered import Remembered
 from scaler.engine.roster import Roster, bytes_of
+from scaler.engine.shared_turns import SharedTurns
 from scaler.engine.start_up import StartUp
 from scaler.engine.state import SeriesState, TriggerState
 from scaler.engine.timetable import Timetable
@@ -104,7 +105,8 @@ class Engine:
         self._publish = publish
         self._publisher = Publisher(publish=publish, persistence=persistence, clock=clock, settings=settings)
         self._precedence = Precedence()
-        self._turns = Turns(give_way=partial(self._precedence.give_way, _PATIENCE_OF_FORECASTS))
+        turns = Turns(give_way=partial(self._precedence.give_way, _PATIENCE_OF_FORECASTS))
+        self._turns = SharedTurns(turns, modelling.forecast)
         self._recalls = Recalls(self._recall, give_way=partial(self._precedence.give_way, _PATIENCE_OF_PASTS))
         self._clock = clock
         self._monotonic = monotonic
@@ -316,8 +318,7 @@ class Engine:
         _, extended = await asyncio.gather(self._beside.extend(series), self._refresh.extend(series))
         if extended or self._modelling.lacks_forecast(series):
             await self._modelling.forecast_outside(series)
-            async with self._turns:
-                self._modelling.forecast(series)
+            async with self._turns.of(series):
                 if extended:
                     self._gating.step(series)
             self._publisher.tell_of(series)

@@ -15,7 +15,7 @@ from scaler.engine.fits import FitLost, Priority
 from scaler.engine.ladder import ban, is_due, rungs
 from scaler.engine.messages import About
 from scaler.engine.outsiders import Outsider, about_of, bytes_of, forecast_of, held, is_answered, request_of
-from scaler.engine.probation import predicted
+from scaler.engine.probation import Ask, all_predicted
 from scaler.engine.spans import earlier_ends, latest_span, request_for, span_ending
 from scaler.engine.state import ModelKey, ModelState
 from scaler.engine.trials import Trials
@@ -115,22 +115,26 @@ class Modelling:
             model.trained = stored.train_end
             model.learn(dict(kept.lives))
 
-    def forecast(self, series: SeriesState) -> None:
-        """Forecasts anew from the newest history, with every model of the series that is ours."""
-        self.attach(series)
-        for model in series.models.values():
-            if model.fitted is None or isinstance(model.fitted, Outsider) or not len(series.history):
-                continue
-            try:
-                model.forecast = predicted(
-                    model.fitted,
-                    _seen(series, model.key, model.fitted.context_length),
-                    name=model.rung,
-                    horizon=model.key.horizon,
-                    levels=series.levels(model.key),
-                )
-            except Exception as error:  # noqa: BLE001  # whatever it is, the load is served without this forecast
-                self._no_forecast(model, error)
+    def forecast(self, *of: SeriesState) -> None:
+        """Forecasts anew from the newest history of these series, with every model of theirs that is ours."""
+        asks: list[tuple[ModelState, Ask]] = []
+        for series in of:
+            self.attach(series)
+            for model in series.models.values():
+                if model.fitted is None or isinstance(model.fitted, Outsider) or not len(series.history):
+                    continue
+                try:
+                    past = _seen(series, model.key, model.fitted.context_length)
+                except Exception as error:  # noqa: BLE001  # whatever it is, the load is served without this forecast
+                    self._no_forecast(model, error)
+                else:
+                    levels = series.levels(model.key)
+                    asks.append((model, Ask(model.fitted, model.rung, past, model.key.horizon, levels)))
+        for (model, _), found in zip(asks, all_predicted([ask for _, ask in asks]), strict=True):
+            if isinstance(found, Exception):
+                self._no_forecast(model, found)
+            else:
+                model.forecast = found
 
     async def forecast_outside(self, series: SeriesState) -> None:
         """The same with those that others brought: in a worker, which is killed if it takes too long."""
