@@ -19,11 +19,35 @@ _COMMANDS = (
     ("demo", ["demo", "--for", "25s"]),  # gRPC, the engine, its store, sources, fits, the HTTP side
 )
 _FORECASTERS = ("naive", "seasonal-profile", "ets", "boosted", "auto")  # numpy, statsmodels, LightGBM
+# what triggers may say and no command above does: promql-parser, cronsim, holidays, tzdata
+_WORDS = """
+from forecasting.prepare.regions import public_holidays
+from scaler.tenancy.promql import enforce
+from scaler.trigger import parse_trigger
+
+assert enforce("sum(load)", (("namespace", "shop"),)) == 'sum(load{namespace="shop"})'
+events = "news: cron 0 20 * * 1-5 for 30m floor 500 in Europe/Berlin"
+metadata = {"serverAddress": "http://prometheus:9090", "query": "q", "threshold": "10", "events": events}
+assert len(parse_trigger(namespace="shop", name="web", metadata=metadata).events) == 1
+days, _ = public_holidays("DE-BY", first=20454, last=20818)  # 2026
+assert len(days) > 10, days
+"""
 
 
 def main() -> int:
     """Runs all parts."""
-    named = ("grpcio", "numpy", "statsmodels", "lightgbm", "httpx", "aiohttp", "msgspec", "promql-parser")
+    named = (
+        "grpcio",
+        "numpy",
+        "statsmodels",
+        "lightgbm",
+        "httpx",
+        "aiohttp",
+        "msgspec",
+        "promql-parser",
+        "cronsim",
+        "holidays",
+    )
     print(", ".join(f"{name} {version(name)}" for name in named), flush=True)
     with tempfile.TemporaryDirectory() as directory:
         series = Path(directory) / "load.csv"
@@ -31,6 +55,7 @@ def main() -> int:
         series.write_text("\n".join(["timestamp,value", *lines]) + "\n")
         for name, command in _COMMANDS:
             _run(name, command, directory)
+        _run("words", ["-c", _WORDS], directory, module=())
         for name in _FORECASTERS:
             told = _run(
                 name, ["backtest", str(series), "--forecaster", name, "--json", "--refit-every", "2d"], directory
@@ -40,10 +65,10 @@ def main() -> int:
     return 0
 
 
-def _run(name: str, command: list[str], directory: str) -> str:
+def _run(name: str, command: list[str], directory: str, *, module: tuple[str, ...] = ("-m", "scaler")) -> str:
     # from elsewhere than the checkout: what was installed is what runs
     done = subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning:scaler", "-m", "scaler", *command],
+        [sys.executable, "-W", "error::DeprecationWarning:scaler", *module, *command],
         cwd=directory,
         capture_output=True,
         text=True,
