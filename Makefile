@@ -92,7 +92,7 @@ network: dev ## train the recurrent network that ships, on the traces in TRACES 
 	rm -rf build/histories && mkdir -p build/histories
 	find "$(abspath $(TRACES))" -name '*.csv' ! -name MANIFEST.csv ! -name alibaba_2018.csv -exec ln -s {} build/histories/ \;
 	FORESAIL_LSTM_MODEL= OMP_NUM_THREADS=1 $(BIN)/foresail train build/histories --from-scratch --unseen 0 --test 0.05 --origins 2000 \
-		--epochs 6 --generated 300 --force --output forecasting/lstm.bin $(MORE)
+		--epochs 4 --generated 300 --force --output forecasting/lstm.bin $(MORE)
 
 bench-reading: dev ## coverage of forecasts as made and as read, on the traces in TRACES; MORE=... adds options
 	$(BIN)/python -m tests.bench.reading --traces $(TRACES) $(MORE)

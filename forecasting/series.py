@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from forecasting.errors import InvalidSeries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["FloatArray", "TimeSeries"]
 
@@ -113,6 +113,24 @@ class TimeSeries:
     def last(self, n: int) -> TimeSeries:
         """The last `n` samples, or all if there are fewer."""
         return self._part(max(0, len(self) - n), len(self))
+
+    def beside(self, others: Sequence[TimeSeries]) -> TimeSeries:
+        """This series with these as its covariates, at the same moments; as it is if there are none.
+
+        Raises:
+            InvalidSeries: One of them has another step.
+        """
+        if not others:
+            return self
+        rows = np.full((len(others), len(self)), np.nan)
+        for row, other in zip(rows, others, strict=True):
+            if other.step != self.step:
+                raise InvalidSeries(f"a covariate's step is {other.step} s, the series' is {self.step} s")
+            shift = (other.start - self.start) // self.step
+            first, end = max(0, shift), min(len(self), shift + len(other))
+            if first < end:
+                row[first:end] = other.values[first - shift : end - shift]
+        return TimeSeries(self.start, self.step, self.values, rows)
 
     def _part(self, begin: int, end: int) -> TimeSeries:
         """These samples, neither copied nor checked again: they are read-only, and as they should be already."""

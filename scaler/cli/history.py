@@ -47,6 +47,7 @@ def add_history_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("instead of a file").add_argument
     add("--source", metavar="NAME|URL", help="a source of the settings, or a Prometheus server's address")
     add("--query", metavar="PROMQL", help="a query with one result")
+    add("--covariate", metavar="PROMQL", action="append", default=[], help="moves before the load does; repeatable")
     add(
         "--since",
         type=typed(duration(minimum=HOUR, maximum=400 * DAY)),
@@ -74,12 +75,17 @@ def read_history(arguments: argparse.Namespace) -> tuple[str, TimeSeries]:
     if (arguments.series is None) == (arguments.source is None):
         raise InvalidSettings(["either a file SERIES.csv or --source with --query must be given, not both"])
     if arguments.series is not None:
+        if arguments.covariate:
+            raise InvalidSettings(["--covariate is a query, so it goes with --source, not with a file"])
         return arguments.series.stem, read_csv(arguments.series)
     if not arguments.query:
         raise InvalidSettings(["--source needs a --query"])
-    return arguments.query, fetch_history(
-        _settings(arguments), arguments.source, arguments.query, since=arguments.since, step=arguments.query_step
+    settings = _settings(arguments)
+    load, *others = (
+        fetch_history(settings, arguments.source, query, since=arguments.since, step=arguments.query_step)
+        for query in (arguments.query, *arguments.covariate)
     )
+    return arguments.query, load.beside(others)
 
 
 def ask_source(

@@ -102,9 +102,7 @@ def beside_ids(config: TriggerConfig) -> tuple[str, ...]:
 
 def with_covariates(past: TimeSeries, histories: Sequence[History]) -> TimeSeries:
     """The samples with those of the covariates at the same moments beside them; as it is if there are none."""
-    if not histories:
-        return past
-    return replace(past, covariates=np.stack([_at_moments_of(past, history) for history in histories]))
+    return past.beside([one.last(max(0, (one.end - past.start) // past.step + 1)) for one in histories])
 
 
 def encoded(series: TimeSeries) -> tuple[bytes, list[bytes]]:
@@ -121,15 +119,6 @@ def decoded(request: FitRequest | ForecastRequest) -> TimeSeries:
 
 def _rows(series: TimeSeries) -> Iterable[FloatArray]:
     return () if series.covariates is None else series.covariates
-
-
-def _at_moments_of(past: TimeSeries, history: History) -> FloatArray:
-    out = np.full(len(past), np.nan)
-    if len(history) and len(past):
-        found = history.last(max(0, (history.end - past.start) // past.step + 1)).until(past.end)
-        first = (found.start - past.start) // past.step
-        out[first : first + len(found)] = found.values
-    return out
 
 
 def _as_triggers(config: TriggerConfig) -> Iterable[TriggerConfig]:

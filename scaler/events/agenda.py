@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING, Protocol
@@ -9,13 +10,13 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 import numpy as np
 
-from forecasting.series import TimeSeries
 from scaler.decision.events import base
 from scaler.events import occurrences, shortest_gap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from forecasting.series import TimeSeries
     from scaler.decision import Occurrence
     from scaler.event_settings import EventRule
     from scaler.events import Event
@@ -157,4 +158,4 @@ def masked(series: TimeSeries, agendas: Iterable[Agenda], *, finished: bool = Fa
         # a sample tells of the step that ends with it
         first, after = np.searchsorted(times, start, side="right"), np.searchsorted(times, end + series.step)
         values[first:after] = np.nan
-    return TimeSeries(series.start, series.step, values)
+    return replace(series, values=values)

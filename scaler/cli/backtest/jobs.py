@@ -11,7 +11,7 @@ import numpy as np
 from forecasting.batch import predict_many
 from forecasting.errors import FitFailed, InsufficientHistory
 from forecasting.refits import latest_fit, origins_of
-from forecasting.registry import default_registry
+from forecasting.registry import default_registry, fitting
 
 if TYPE_CHECKING:
     from forecasting.series import FloatArray, TimeSeries
@@ -82,7 +82,7 @@ def forecast_part(job: FitJob) -> Part:
     origins = origins_of(series, job.times, job.position)
     shape = (len(origins), len(job.levels), len(steps))
     part = Part(origins, np.full(shape, np.nan), np.full(shape, np.nan), {})
-    forecaster = default_registry().create(job.forecaster, job.parameters)
+    forecaster = fitting(default_registry().create(job.forecaster, job.parameters), series)
     try:
         fit = latest_fit(
             series,

@@ -15,7 +15,7 @@ from forecasting.evaluation import Refit
 from forecasting.levels import DEFAULT_LEVEL
 from forecasting.premium import level_within, premiums
 from forecasting.refits import latest_fit, origins_of
-from forecasting.registry import default_registry
+from forecasting.registry import default_registry, fitting
 from scaler.decision import horizon
 from scaler.decision.reading import levels_for
 from scaler.engine.state import BANDS
@@ -95,7 +95,7 @@ def fit(job: FitJob) -> Fitted:
     failures: list[str] = []
     learned = without_events(job.series, [Agenda(job.events)])
     for name in job.ladder:
-        forecaster = registry.create(name, job.parameters if name == job.ladder[0] else None)
+        forecaster = fitting(registry.create(name, job.parameters if name == job.ladder[0] else None), learned)
         try:
             latest = latest_fit(
                 learned,

@@ -134,6 +134,18 @@ def test_another_number_of_covariates_is_refused() -> None:
         model.predict(two, horizon=HORIZON, levels=LEVELS)
 
 
+def test_others_are_put_beside_a_series_at_the_same_moments() -> None:
+    series = TimeSeries(600, 60, np.arange(4.0))
+    earlier, later = TimeSeries(480, 60, np.arange(3.0)), TimeSeries(720, 60, np.arange(9.0))
+    nothing, long_ago = TimeSeries(0, 60, np.empty(0)), TimeSeries(0, 60, np.ones(3))
+    nan = np.nan
+    expected = [[2.0, nan, nan, nan], [nan, nan, 0.0, 1.0], [nan] * 4, [nan] * 4]
+    assert series.beside([earlier, later, nothing, long_ago]) == replace(series, covariates=np.array(expected))
+    assert series.beside([]) is series
+    with pytest.raises(InvalidSeries, match="a covariate's step is 30 s, the series' is 60 s"):
+        series.beside([TimeSeries(0, 30, np.ones(3))])
+
+
 def test_a_series_carries_its_covariates_along() -> None:
     series = TimeSeries(600, 60, np.arange(5.0), np.arange(10.0).reshape(2, 5))
     assert series.last(2) == TimeSeries(780, 60, np.array([3.0, 4.0]), np.array([[3.0, 4.0], [8.0, 9.0]]))
