@@ -63,7 +63,7 @@ class Forecaster(Protocol):
         """Estimates the method's parameters on a series.
 
         Args:
-            series: History up to now; may hold NaN.
+            series: History up to now; may hold NaN. Its covariates, if any, are other series at the same moments.
             horizon: Steps that `predict` will mostly be asked for: calibrated up to here.
             levels: Quantile levels that `predict` will mostly be asked for.
 
