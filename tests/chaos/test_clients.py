@@ -121,11 +121,18 @@ async def _first(stream: aio.UnaryStreamCall[ScaledObjectRef, IsActiveResponse])
 
 
 async def _metadata_of_four_mebibytes(watched: Watched) -> None:
+    """A trigger's, and a call's: HTTP/2 headers, which gRPC bounds by itself."""
     huge = ref({**dict(watched.trigger.scalerMetadata), "query": "x" * (4 * MIB)})
     for _ in range(20):
         with pytest.raises(aio.AioRpcError) as caught:
             await watched.keda.stub.GetMetricSpec(huge)
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        await watched.answers()
+    for _ in range(5):
+        async with KedaClient(watched.server.grpc) as other:
+            with pytest.raises(aio.AioRpcError) as caught:
+                await other.stub.GetMetricSpec(watched.trigger, metadata=(("x-huge", "x" * (4 * MIB)),))
+            assert caught.value.code() in {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE}
         await watched.answers()
 
 
