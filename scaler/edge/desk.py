@@ -39,6 +39,7 @@ __all__ = ["TriggerDesk"]
 _PAIR = 1.0  # seconds within which IsActive belongs to the GetMetrics before it; KEDA leaves 1-2 ms between them
 _SWEEP_EVERY = 1.0  # seconds between two looks through all triggers for some to drop, however many calls ask for room
 _SWEPT_PART = 100
+_TOLD_AT_ONCE = 200  # triggers that a new engine is told of in one turn of the loop, some 3 ms
 _MOST_WAITING = 10_000  # changes of answers that wait for the engine
 _WAITING_SHARE = 4  # of the calls at work: where there are tenants, one namespace has a quarter of them to wait with
 _LOOK_AGAIN = 15.0  # seconds after which a decision may have changed by the passing of time alone
@@ -301,10 +302,13 @@ class TriggerDesk:
         """What changed in the answers and was not taken yet, the oldest first, a bounded number."""
         return self._journal.take()
 
-    def register_all(self) -> None:
-        """Tells a new engine of every trigger that is in use."""
-        for entry in self._entries.values():
-            self._register(entry)
+    async def register_all(self) -> None:
+        """Tells a new engine of every trigger that is in use; calls are answered in between."""
+        for number, entry in enumerate(list(self._entries.values()), 1):
+            if self._entries.get(entry.config.key.id) is entry:  # else it was let go of meanwhile
+                self._register(entry)
+            if number % _TOLD_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     def entries(self) -> Iterable[Entry]:
         """All triggers in use, for telemetry and explanations."""

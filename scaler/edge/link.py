@@ -173,7 +173,7 @@ class EngineLink:
         try:
             writer.write(self._configuration)
             self._writer = writer
-            desk.register_all()
+            await desk.register_all()
             self.tell(Ask(_HELLO, "alive"))
             if not self._leaving:
                 await self._listen(reader, desk)

@@ -102,7 +102,7 @@ class TestTrigger:
             bench.trigger(f"other-{n}")
         bench.update(first)
         assert (await waiting).observed == 50.0
-        bench.desk.register_all()
+        await bench.desk.register_all()
         registered = [message.name for message in bench.told if isinstance(message, Register)]
         assert registered == ["first", "first"]
 
@@ -224,6 +224,25 @@ class TestDecision:
         bench.now += 290.0
         with pytest.raises(ValueUnknown, match=r"5m10s old, older than the 5m that a value is good for: connection"):
             bench.desk.peek(trigger)
+
+
+async def test_a_fleet_is_told_to_a_new_engine_some_at_a_time_without_what_is_let_go_of_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("scaler.edge.desk._TOLD_AT_ONCE", 2)
+    bench = Bench()
+    triggers = [bench.trigger(f"web-{n}") for n in range(3)]
+    for trigger in triggers:
+        bench.recall(trigger)
+        await bench.desk.decision(trigger)
+    bench.told.clear()
+    telling = asyncio.create_task(bench.desk.register_all())
+    await asyncio.sleep(0)
+    assert [message.name for message in bench.told if isinstance(message, Register)] == ["web-0", "web-1"]
+    bench.desk.take_called()
+    bench.desk.apply(Evicted([triggers[2].key.id]))
+    await telling
+    assert len(bench.told) == 2
 
 
 class TestAfterARestart:
