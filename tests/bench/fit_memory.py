@@ -8,6 +8,7 @@ minute (the longest history that is kept by default) and tells what it took at i
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +44,8 @@ def load(days: int) -> bytes:
 def measure(forecaster: str, *, values: bytes, limit: int) -> str:
     """One line: what a new worker took for one fit, in MiB and seconds."""
     command = (sys.executable, "-m", "scaler.engine.worker", str(limit), "600")
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
+    environ = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # as the engine sets them
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ) as worker:
         requests, answers = cast("BinaryIO", worker.stdin), cast("BinaryIO", worker.stdout)
         request = FitRequest(
             ladder=[Rung(forecaster, DEAREST.get(forecaster, {}))],

@@ -7,6 +7,7 @@ answers that, and nothing else: types by name, and that nothing is there. What t
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import threading
@@ -103,7 +104,7 @@ def api_server() -> Iterator[str]:
 
 
 def kubectl(*words: str, home: Path, text: str = "") -> subprocess.CompletedProcess[str]:
-    environ = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(home), "KUBECONFIG": "/dev/null"}
+    environ = {"PATH": os.environ["PATH"], "HOME": str(home), "KUBECONFIG": "/dev/null"}
     return subprocess.run(
         ["kubectl", *words], input=text, capture_output=True, text=True, check=False, env=environ, cwd=ROOT, timeout=60
     )
