@@ -12,7 +12,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test chaos check lint types imports generated format proto docs bench bench-cost bench-parts bench-forecast bench-reading bench-replay bench-lstm fleet network clean
+.PHONY: help setup dev run test chaos check lint types imports generated format proto docs bench bench-cost bench-parts bench-forecast bench-timing bench-reading bench-replay bench-lstm fleet network clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -93,6 +93,9 @@ network: dev ## train the recurrent network that ships, on the traces in TRACES 
 	find "$(abspath $(TRACES))" -name '*.csv' ! -name MANIFEST.csv ! -name alibaba_2018.csv -exec ln -s {} build/histories/ \;
 	FORESAIL_LSTM_MODEL= OMP_NUM_THREADS=1 $(BIN)/foresail train build/histories --from-scratch --unseen 0 --test 0.05 --origins 2000 \
 		--epochs 4 --generated 300 --force --output forecasting/lstm.bin $(MORE)
+
+bench-timing: dev ## CPU time of fits and forecasts on the traces in TRACES; MORE="--methods auto" and the like
+	$(BIN)/python -m tests.bench.timing $(TRACES) $(MORE)
 
 bench-reading: dev ## coverage of forecasts as made and as read, on the traces in TRACES; MORE=... adds options
 	$(BIN)/python -m tests.bench.reading --traces $(TRACES) $(MORE)

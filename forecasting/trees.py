@@ -23,7 +23,8 @@ __all__ = ["MAX_LEAVES", "Forest", "TreeEnsemble"]
 
 MAX_LEAVES = 16  # leaves ruled out are bits of a uint16
 # Rows that are looked at together: what they need must not outgrow the processor's nearer memory.
-_ROWS = 32
+_ROWS = 128
+_FEW = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -127,18 +128,34 @@ class Forest:
 
     def predict(self, x: Float32Array) -> NDArray[np.float64]:
         """The sums of the ensembles' trees for each row of features; shape (N, M)."""
-        # `take` that clips is several times faster than indexing; every feature is a column of x in any case
-        columns = self.feature.astype(np.intp)
         trees, leaves = self.leaf.shape
         first, values = np.arange(0, trees * leaves, leaves), self.leaf.ravel()
         sums = np.zeros((len(x), trees + 1), dtype=np.int64)
         for at in range(0, len(x), _ROWS):
             some = slice(at, at + _ROWS)
-            right = x[some].take(columns, axis=1, mode="clip") > self.threshold
-            out = np.bitwise_or.reduce(right * self.left, axis=1)
+            out = self._few(x[some]) if len(x) <= _FEW else self._many(x[some])
             np.cumsum(values.take(_lowest_unset(out) + first), axis=1, out=sums[some, 1:])
         total = np.diff(sums[:, (0, *self.ends)], axis=1)
         return np.asarray(np.ldexp(total.astype(np.float64), -np.array(self.exponents)) + np.array(self.bases))
+
+    # `take` that clips is several times faster than indexing; every feature is a column of x in any case
+
+    def _few(self, x: Float32Array) -> NDArray[np.uint16]:
+        """Leaves ruled out, of each row and tree; a row's nodes lie side by side."""
+        right = x.take(self.feature.astype(np.intp), axis=1, mode="clip") > self.threshold
+        return np.asarray(np.bitwise_or.reduce(right * self.left, axis=1))
+
+    def _many(self, x: Float32Array) -> NDArray[np.uint16]:
+        """The same; a node's rows lie side by side."""
+        columns, shape = np.ascontiguousarray(x.T), (len(self.leaf), len(x))
+        out, bits = np.zeros(shape, dtype=np.uint16), np.empty(shape, dtype=np.uint16)
+        seen, right = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=bool)
+        for feature, threshold, left in zip(self.feature.astype(np.intp), self.threshold, self.left, strict=True):
+            columns.take(feature, axis=0, out=seen, mode="clip")
+            np.greater(seen, threshold[:, None], out=right)
+            np.multiply(right, left[:, None], out=bits)
+            np.bitwise_or(out, bits, out=out)
+        return out.T
 
 
 def _lowest_unset(bits: NDArray[np.uint16]) -> NDArray[np.uint8]:
