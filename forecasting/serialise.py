@@ -7,7 +7,8 @@ a foreign or damaged file raise InvalidState and never run code. Equal models gi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -15,6 +16,8 @@ import numpy as np
 from forecasting.errors import InvalidState
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from forecasting.forecaster import FittedForecaster
 
 __all__ = ["Packed", "dumps", "loads", "stored_as"]
@@ -86,8 +89,13 @@ def _encode(value: object) -> object:
     raise NotImplementedError(f"a fitted forecaster cannot hold {type(value).__name__}")
 
 
+@lru_cache(maxsize=64)
+def _is_array(expected: Hashable) -> bool:
+    return "ndarray" in str(expected)  # writing a type out takes longer than all else that is done to an array
+
+
 def _decode(expected: type[Any], value: object) -> object:
-    if "ndarray" not in str(expected):
+    if not _is_array(cast("Hashable", expected)):
         raise NotImplementedError(f"a fitted forecaster cannot hold {expected}")
     stored = msgspec.convert(value, type=_Array)
     if stored.dtype not in _DTYPES:
