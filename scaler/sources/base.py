@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,6 +76,7 @@ class MetricSource(Protocol):
         ...
 
 
+@runtime_checkable
 class AsksMany(Protocol):
     """A source that can ask several queries in one request. Those that `company.takes`, of sources that share it."""
 

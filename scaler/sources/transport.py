@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import select
 import socket
 import ssl
 import time
@@ -97,10 +98,51 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             # a share of what is left each, so that a first address that swallows packets leaves time for the next
             share = None if deadline is None else (deadline - time.monotonic()) / (len(addresses) - tried)
             try:
-                return await self._network.connect_tcp(str(address), port, share, local_address, socket_options)
+                return _Stream(
+                    await self._network.connect_tcp(str(address), port, share, local_address, socket_options)
+                )
             except (httpcore.ConnectTimeout, httpcore.ConnectError) as error:
                 failure = error
         raise failure
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    """A connection that knows its socket.
+
+    For each request the pool asks every idle connection whether the other side has closed it; to find the socket for
+    that took twenty times as long as to look at it, a millisecond for a pool of sixteen.
+    """
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._socket: socket.socket | None = stream.get_extra_info("socket")
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 -- httpcore's signature
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 -- httpcore's signature
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 -- httpcore's signature
+    ) -> httpcore.AsyncNetworkStream:
+        return _Stream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> object:
+        if info != "is_readable" or self._socket is None:
+            return self._stream.get_extra_info(info)
+        number = self._socket.fileno()
+        if number < 0:
+            return True  # it is closed: reading would say so
+        look = select.poll()
+        look.register(number, select.POLLIN)
+        return bool(look.poll(0))
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -140,3 +141,31 @@ def test_every_error_of_httpcore_has_one_of_httpx() -> None:
     public = {kind for kind in known if kind.__name__ in httpcore.__all__}
     assert set(transport._HTTPX_ERRORS) == public
     assert all(ours.__name__ == theirs.__name__ for ours, theirs in transport._HTTPX_ERRORS.items())
+
+
+async def test_a_connection_that_the_other_side_has_closed_is_seen_and_one_that_idles_is_kept() -> None:
+    closing = asyncio.Event()
+    served: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append(writer)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await closing.wait()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        address = "127.0.0.1", server.sockets[0].getsockname()[1]
+        stream = await GuardedBackend(AddressPolicy.parse(["127.0.0.1"])).connect_tcp(*address)
+        assert stream.get_extra_info("is_readable") is False
+        assert stream.get_extra_info("server_addr")[:2] == address
+        await stream.write(b"GET / HTTP/1.1\r\n\r\n")
+        assert (await stream.read(100)).startswith(b"HTTP/1.1 200 OK")
+        assert stream.get_extra_info("is_readable") is False
+        closing.set()
+        while not stream.get_extra_info("is_readable"):  # noqa: ASYNC110 - the kernel tells of it in its own time
+            await asyncio.sleep(0.001)
+        assert await stream.read(100) == b""
+        await stream.aclose()
+        assert stream.get_extra_info("is_readable") is True
+    assert len(served) == 1
