@@ -11,6 +11,7 @@ one quantile against another's hangs on a handful of events, which will not come
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,14 +25,18 @@ if TYPE_CHECKING:
     from forecasting.forecaster import FittedForecaster
     from forecasting.series import FloatArray, TimeSeries
 
-__all__ = ["CHOICES", "UNPREDICTABLE_SHARE", "level_within", "premiums"]
+__all__ = ["CHOICES", "ENOUGH", "allowed", "level_within", "premiums"]
 
-CHOICES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.965, 0.975, 0.985, 0.99)
-"""Quantile levels that are chosen from. Below the median a forecast is no safeguard, above 0.99 not calibrated."""
+CHOICES = (
+    0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.965, 0.975, 0.985, 0.99, 0.993, 0.995, 0.998,
+)  # fmt: skip
+"""Quantile levels that are chosen from. Below the median a forecast is no safeguard; above 0.995, where calibration
+ends, tails are continued as exponential ones (`forecasting.calibration.level_weights`)."""
 
-UNPREDICTABLE_SHARE = 0.5
-"""Of the premium, for a forecaster that says of itself that it knows little."""
+ENOUGH = 0.002
+"""A higher quantile is not looked for where no more of the load than this is expected above the one at hand."""
 
+_BEYOND = 0.9995  # up to here the load expected above a level is summed up
 _SPAN = 7 * 86400  # seconds: whole weeks, so that weekends count for what they are
 _ORIGINS = 330
 _GOLDEN = (5.0**0.5 - 1.0) / 2.0
@@ -41,7 +46,7 @@ _ORIGINS_ONE_BY_ONE = 31  # of a method that takes its time over each
 def premiums(
     fitted: FittedForecaster, series: TimeSeries, *, horizon: int, levels: Sequence[float] = CHOICES
 ) -> FloatArray | None:
-    """The mean of max(load, peak) over the mean load, minus 1, over the last week of a series.
+    """What serving max(load, peak) adds to the load, and what is expected above it, over the last week of a series.
 
     Args:
         fitted: What forecasts. That it was fitted to this very past does not flatter it: the width of its bands counts
@@ -51,7 +56,9 @@ def premiums(
         levels: Quantile levels, strictly increasing.
 
     Returns:
-        Shape (levels, horizon), non-decreasing in both; None where that is not known: no load, or no forecast from it.
+        Shape (2, levels, horizon), in parts of the load. First what is added: the mean of max(load, peak) over the
+        mean load, minus 1; non-decreasing in level and horizon. Then what is expected above it by the forecast's own
+        higher quantiles; non-increasing in level. None where that is not known: no load, or no forecast from it.
     """
     first = max(0, len(series) - _SPAN // series.step)
     count = _ORIGINS if isinstance(fitted, PredictsMany) else _ORIGINS_ONE_BY_ONE
@@ -60,37 +67,49 @@ def premiums(
         return None
     # multiples of the golden section spread evenly without a rhythm, so they fall on all minutes of the hour
     origins = known[np.unique((np.arange(1, count + 1) * _GOLDEN % 1.0 * known.size).astype(np.int64))]
-    batch = predict_many(fitted, series, origins, horizon=horizon, levels=levels)
+    asked = (*levels, *((_BEYOND,) if levels[-1] < _BEYOND else ()))
+    batch = predict_many(fitted, series, origins, horizon=horizon, levels=asked)
     forecast = batch.known
     load = series.values[origins[forecast]]
     total = float(load.sum())
     if not total > 0.0:
         return None
-    served = np.maximum(batch.peak[forecast], load[:, None, None])
-    found = served.sum(axis=0) / total - 1.0
+    served = np.maximum(batch.peak[forecast], load[:, None, None]).sum(axis=0) / total
+    # what lies above a level is the integral of the higher quantiles over it
+    between = np.diff(asked)[:, None] * (served[1:] + served[:-1]) / 2
+    above = np.zeros_like(served)
+    above[:-1] = np.cumsum(between[::-1], axis=0)[::-1]
+    unmet = np.maximum(above - (asked[-1] - np.array(asked))[:, None] * served, 0.0)
+    found = np.stack([served - 1.0, unmet])[:, : len(levels)]
     return found if bool(np.isfinite(found).all()) else None
 
 
-def level_within(
-    found: FloatArray | None,
-    premium: float,
-    *,
-    steps: int,
-    unpredictable: bool = False,
-    levels: Sequence[float] = CHOICES,
-) -> float:
-    """The highest of the levels whose premium is no more than this; the lowest if all cost more.
+def allowed(level: float, premium: float) -> float:
+    """What a level may add: the premium at 0.9, and for each halving of the risk the same; nothing at the median."""
+    return premium * _halvings(level) / _halvings(DEFAULT_LEVEL)
+
+
+def level_within(found: FloatArray | None, premium: float, *, steps: int, levels: Sequence[float] = CHOICES) -> float:
+    """The highest of the levels that adds no more than it may, and none higher than there is need for.
 
     Args:
         found: What `premiums` gives; None: not known, then it is 0.9.
-        premium: What may be added to the load on average, in parts of it.
+        premium: What the 0.9-quantile may add to the load on average, in parts of it; see `allowed` for the others.
         steps: The horizon that counts, 1 or more; held beyond the last.
-        unpredictable: The forecaster says that it does no better than the last value; then half as much is added.
         levels: Quantile levels, strictly increasing.
+
+    Returns:
+        The lowest of the levels if all add more.
     """
     if found is None:
         return DEFAULT_LEVEL
-    if unpredictable:
-        premium *= UNPREDICTABLE_SHARE
-    affordable = np.flatnonzero(found[:, min(steps, found.shape[1]) - 1] <= premium)
-    return levels[int(affordable[-1])] if affordable.size else levels[0]
+    added, unmet = found[:, :, min(steps, found.shape[2]) - 1]
+    affordable = np.flatnonzero(added <= [allowed(level, premium) for level in levels])
+    enough = np.flatnonzero(unmet <= ENOUGH)
+    highest = int(affordable[-1]) if affordable.size else 0
+    return levels[min(highest, int(enough[0])) if enough.size else highest]
+
+
+def _halvings(level: float) -> float:
+    """How often the risk of an even chance is halved."""
+    return math.log2(0.5 / (1.0 - level))

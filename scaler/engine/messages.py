@@ -195,7 +195,7 @@ class FitDone(_Message, frozen=True):
     cpu_seconds: float
     choice: Choice | None = None
     ranks: bytes = b""  # uint16, little endian: what came of the test
-    premiums: list[list[float]] = []  # as `forecasting.premium.premiums` gives them; empty: not known
+    premiums: list[list[list[float]]] = []  # as `forecasting.premium.premiums` gives them; empty: not known
     about: About | None = None  # only of plug-ins
 
 

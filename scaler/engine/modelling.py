@@ -291,7 +291,7 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
     data: bytes
     choice: Choice | None = None
     lives: list[tuple[int, bytes]] = []
-    premiums: list[list[float]] = []
+    premiums: list[list[list[float]]] = []
     about: About | None = None  # only of plug-ins
 
 
@@ -301,9 +301,9 @@ def _seen(series: SeriesState, key: ModelKey, length: int) -> TimeSeries:
     return with_covariates(without_events(past, series.agendas(key), finished=True), series.beside(key))
 
 
-def _table(found: list[list[float]]) -> FloatArray | None:
+def _table(found: list[list[list[float]]]) -> FloatArray | None:
     # one of another version has other levels
-    return np.array(found) if len(found) == len(CHOICES) else None
+    return np.array(found) if [len(part) for part in found] == 2 * [len(CHOICES)] else None
 
 
 def _priority(series: SeriesState, model: ModelState) -> Priority:

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from forecasting.adaptive import offset_after
-from forecasting.premium import CHOICES, level_within
+from forecasting.premium import CHOICES, ENOUGH, allowed, level_within
 from scaler.decision import horizon
 from scaler.decision.gate import GateState, Judgement, keeps_promise
 from scaler.decision.lead_time import LeadTime, given, is_measured, not_measured
@@ -171,7 +171,7 @@ class TriggerState:
         if self.config.spends_premium and model.premiums is not None:
             steps = self.model_key.steps
             if self.bought is None or self.bought[0] is not model.premiums or self.bought[1] != steps:
-                choice = _bought(self.config.premium, model, model.premiums, steps=steps)
+                choice = _bought(self.config.premium, model.premiums, steps=steps)
                 self.bought = model.premiums, steps, choice
             self.choice = self.bought[2]
         self.offset = model.offset(self.quantile)
@@ -268,15 +268,15 @@ class SeriesState:
         return next(([one.history for one in trigger.covariates] for trigger in triggers), [])
 
 
-def _bought(premium: float, model: ModelState, found: FloatArray, *, steps: int) -> Choice:
+def _bought(premium: float, found: FloatArray, *, steps: int) -> Choice:
     """The quantile that a premium buys."""
-    unpredictable = getattr(model.fitted, "unpredictable", False)
-    level = level_within(found, premium, steps=steps, unpredictable=unpredictable)
-    added = float(found[CHOICES.index(level), min(steps, found.shape[1]) - 1])
-    half = ", half of which for a load that no method foresees" if unpredictable else ""
-    return Choice(
-        level, f"chosen: it adds {100 * added:.0f} % to the load on average; the premium is {100 * premium:.3g} %{half}"
-    )
+    level = level_within(found, premium, steps=steps)
+    added, unmet = found[:, CHOICES.index(level), min(steps, found.shape[2]) - 1].tolist()
+    may = allowed(level, premium)
+    words = f"chosen: it adds {100 * added:.0f} % to the load on average, of {100 * may:.0f} % that it may"
+    if unmet <= ENOUGH:
+        words += f", and no more than {100 * ENOUGH:.2g} % of the load is expected above it"
+    return Choice(level, words)
 
 
 def level_row(forecast: Forecast, level: float) -> int:

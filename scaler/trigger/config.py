@@ -300,11 +300,12 @@ class TriggerConfig:
     premium: float = parameter(
         "premium",
         number(minimum=0.01, maximum=10.0),
-        default=0.5,
+        default=0.32,
         group=_DECIDING,
-        doc="For `quantile: auto`: what the forecast may add to the load on average: 0.5 is a half. The highest "
-        "quantile from 0.5 to 0.99 that adds no more is served: a load that can be foreseen gets a high one, and one "
-        "that cannot does not cost a fortune.",
+        doc="For `quantile: auto`: what the 0.9-quantile of the forecast may add to the load on average: 0.32 is about "
+        "a third. Others may add more or less, the same for each halving of the risk. The highest quantile from 0.5 to "
+        "0.998 that keeps to it is served, and none higher than there is need for: a load that can be foreseen gets a "
+        "high one, and one that cannot does not cost a fortune.",
     )
     cost_ratio: float | None = parameter(
         "costRatio",

@@ -9,7 +9,9 @@ trained across series was trained on generated ones and has seen none of the tra
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +23,11 @@ import numpy as np
 from forecasting.refits import fit_times
 from scaler.cli.pool import Pool, cores
 from scaler.cli.replay.arguments import read_behavior
-from scaler.cli.replay.jobs import FitJob, Fitted, fit, peaks_at
+from scaler.cli.replay.jobs import FitJob, Fitted, peaks_at
 from scaler.decision import DecisionPolicy, horizon
 from scaler.decision.lead_time import TIMING_MARGIN
-from scaler.decision.reading import levels_for
 from scaler.engine.alignment import lives_tested, longest_period
 from scaler.engine.ladder import STAND_INS
-from scaler.engine.state import BANDS
 from scaler.replay.compare import HEADROOMS, Point
 from scaler.replay.forecasts import highest_so_far
 from scaler.replay.policies import Peaks
@@ -35,6 +35,7 @@ from scaler.replay.simulator import Workload
 from scaler.replay.study import Setting, Study, held_at
 from scaler.sources.csv import read_csv
 from scaler.trigger.parse import SCHEMA
+from tests.bench import replay_fits
 from tests.bench.peers import crane_like, perfect, phpa_like
 from tests.bench.replay_tables import OURS, Result, tables
 
@@ -57,11 +58,11 @@ PEERS: dict[str, tuple[Callable[..., FloatArray], float]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One trace at one start-up time, behind one HPA after the other."""
+    """One trace at some start-up times, each behind one HPA after the other."""
 
     path: Path
     target: float
-    startup: float
+    startups: tuple[float, ...]
     behaviors: tuple[str, ...]
     forecaster: str
     quantile: float | None
@@ -71,50 +72,72 @@ class Task:
     metric_delay: int
     refit_every: int
     kept: Path | None
+    forecasts: Path | None
+
+    def kept_at(self, startup: float) -> Path | None:
+        return self.kept and self.kept / f"{self.path.stem}-{startup:g}.json"
 
 
 def replay_trace(task: Task) -> list[Result]:
     """All policies on one trace; from what an earlier run kept, if it is there."""
-    kept = task.kept and task.kept / f"{task.path.stem}-{task.startup:g}.json"
-    if kept and kept.exists():
-        return msgspec.json.decode(kept.read_bytes(), type=list[Result])
     series = held_at(read_csv(task.path), STEP)
     first = len(series) - int(min(0.4 * len(series), 8 * DAY / STEP))
-    started = time.process_time()
-    fits = _fits(task, series, first)
-    fit_seconds = time.process_time() - started
-    results = list(_results(task, series, first, fits, fit_seconds=fit_seconds))
-    if kept:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_bytes(msgspec.json.encode(results))
-    return results
+    out: list[Result] = []
+    forecasts: list[replay_fits.Kept] = []
+    for startup in task.startups:
+        kept = task.kept_at(startup)
+        if kept and kept.exists():
+            out += msgspec.json.decode(kept.read_bytes(), type=list[Result])
+            continue
+        started = time.process_time()
+        forecasts = forecasts or _forecasts(task, series, first)
+        fit_seconds = time.process_time() - started
+        jobs = _jobs(task, series, first, _study(task, series, first, "none", startup, margin=task.margin).decision)
+        fits = [one.under(job) for one, job in zip(forecasts, jobs, strict=True)]
+        results = list(_results(task, series, first, startup, fits, fit_seconds=fit_seconds))
+        if kept:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(msgspec.json.encode(results))
+        out += results
+    return out
 
 
-def _fits(task: Task, series: TimeSeries, first: int) -> list[Fitted]:
-    policy = _study(task, series, first, "none", margin=task.margin).decision
+def _forecasts(task: Task, series: TimeSeries, first: int) -> list[replay_fits.Kept]:
+    """From what an earlier run kept, if it is there: whatever is made of forecasts can be judged without fitting."""
+    longest = _study(task, series, first, "none", max(task.startups), margin=task.margin).decision
+    with contextlib.ExitStack() as stack:
+        folder = task.forecasts or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        jobs = _jobs(task, series, first, longest)
+        path = folder / f"{task.path.stem}-{jobs[0].horizon}.npz"
+        if not path.exists():
+            replay_fits.save(path, replay_fits.fit_all(jobs))
+        return replay_fits.load(path, step=STEP)
+
+
+def _jobs(task: Task, series: TimeSeries, first: int, policy: DecisionPolicy) -> list[FitJob]:
     times = tuple(fit_times(series, train_end=series.start + (first - 1) * STEP, refit_every=task.refit_every))
     max_age = policy.forecast_max_age + task.metric_delay
     return [
-        fit(
-            FitJob(
-                series=series,
-                ladder=(task.forecaster, *STAND_INS),
-                parameters={},
-                times=times,
-                position=position,
-                horizon=horizon(window=policy.window, step=STEP, forecast_max_age=max_age),
-                levels=BANDS if task.quantile is None else tuple(sorted({*BANDS, *levels_for(task.quantile)})),
-                history=int(SCHEMA.defaults["history_window"]) // STEP,
-                steps=horizon(window=policy.window, step=STEP, forecast_max_age=0.0),
-                premium=task.premium if task.quantile is None else None,
-            )
+        FitJob(
+            series=series,
+            ladder=(task.forecaster, *STAND_INS),
+            parameters={},
+            times=times,
+            position=position,
+            horizon=horizon(window=policy.window, step=STEP, forecast_max_age=max_age),
+            levels=replay_fits.LEVELS,
+            history=int(SCHEMA.defaults["history_window"]) // STEP,
+            steps=horizon(window=policy.window, step=STEP, forecast_max_age=0.0),
+            premium=task.premium if task.quantile is None else None,
         )
         for position in range(len(times))
     ]
 
 
-def _results(task: Task, series: TimeSeries, first: int, fits: list[Fitted], *, fit_seconds: float) -> Iterator[Result]:
-    studies = [_study(task, series, first, name, margin=task.margin) for name in task.behaviors]
+def _results(
+    task: Task, series: TimeSeries, first: int, startup: float, fits: list[Fitted], *, fit_seconds: float
+) -> Iterator[Result]:
+    studies = [_study(task, series, first, name, startup, margin=task.margin) for name in task.behaviors]
     window = int(SCHEMA.defaults["history_window"])
     longest = longest_period(refit_every=task.refit_every, window=window // STEP, step=STEP)
     ours = peaks_at(
@@ -128,11 +151,11 @@ def _results(task: Task, series: TimeSeries, first: int, fits: list[Fitted], *, 
         points = {OURS: _point(study, Setting("foresail", task.headroom, task.quantile), ours)}
         plain: list[Point] = []
         if study is studies[0]:  # plain KEDA and the others stand behind the first one
-            plain, others = _others(task, series, first)
+            plain, others = _others(task, series, first, startup)
             points.update(others)
         yield Result(
             name=task.path.stem,
-            startup=task.startup,
+            startup=startup,
             behavior=behavior,
             plain=plain,
             points=points,
@@ -143,9 +166,9 @@ def _results(task: Task, series: TimeSeries, first: int, fits: list[Fitted], *, 
         )
 
 
-def _others(task: Task, series: TimeSeries, first: int) -> tuple[list[Point], dict[str, Point]]:
+def _others(task: Task, series: TimeSeries, first: int, startup: float) -> tuple[list[Point], dict[str, Point]]:
     """Plain KEDA's sweep, and the methods of others, which look as far ahead as pods take."""
-    study = _study(task, series, first, task.behaviors[0], margin=0.0)
+    study = _study(task, series, first, task.behaviors[0], startup, margin=0.0)
     steps = horizon(window=study.decision.window, step=STEP, forecast_max_age=STEP)
     points = {"offset": _point(study, Setting("offset", 1.0))}
     for label, (method, headroom) in PEERS.items():
@@ -160,14 +183,14 @@ def _others(task: Task, series: TimeSeries, first: int) -> tuple[list[Point], di
     return [_point(study, Setting("reactive", headroom)) for headroom in HEADROOMS], points
 
 
-def _study(task: Task, series: TimeSeries, first: int, behavior: str, *, margin: float) -> Study:
+def _study(task: Task, series: TimeSeries, first: int, behavior: str, startup: float, *, margin: float) -> Study:
     return Study(
         series=series,
         start=series.start + first * STEP,
-        workload=Workload(target=task.target, pod_startup=(task.startup,), behavior=read_behavior(behavior)),
+        workload=Workload(target=task.target, pod_startup=(startup,), behavior=read_behavior(behavior)),
         decision=DecisionPolicy(
             threshold=task.target,
-            lead_time=task.startup,
+            lead_time=startup,
             timing_margin=margin,
             headroom=task.headroom,
             max_factor=SCHEMA.defaults["max_factor"],
@@ -197,6 +220,7 @@ def main() -> None:
     parser.add_argument("--refit-every", type=int, default=DAY)
     parser.add_argument("--jobs", type=int, default=cores())
     parser.add_argument("--keep", type=Path, help="keep results here, and go on from those that are there")
+    parser.add_argument("--forecasts", type=Path, help="likewise the forecasts, so that policies can be judged at once")
     arguments = parser.parse_args()
     startups = [float(startup) for startup in arguments.startups.split(",")]
     only = set(filter(None, arguments.only.split(",")))
@@ -206,7 +230,7 @@ def main() -> None:
         Task(
             path=arguments.traces / f"{row['name']}.csv",
             target=float(row["target_per_pod"]),
-            startup=startup,
+            startups=tuple(startups),
             behaviors=tuple(arguments.behaviors.split(",")),
             forecaster=arguments.forecaster,
             quantile=arguments.quantile,
@@ -216,8 +240,8 @@ def main() -> None:
             metric_delay=arguments.metric_delay,
             refit_every=arguments.refit_every,
             kept=arguments.keep,
+            forecasts=arguments.forecasts,
         )
-        for startup in startups
         for row in rows
         if not only or row["name"] in only
     ]

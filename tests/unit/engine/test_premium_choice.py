@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecasting.premium import CHOICES
+from forecasting.premium import CHOICES, ENOUGH
 from scaler.engine.modelling import Kept, _table
 from scaler.engine.state import ModelKey, ModelState, TriggerState
 from scaler.replay.aim import Choice
 from scaler.settings import Settings
 from scaler.trigger.parse import parse_trigger
 
-# what each level adds, at one step and at nine
-ADDED = np.stack([np.arange(len(CHOICES)) * 0.05, np.arange(len(CHOICES)) * 0.1], axis=1)
+if TYPE_CHECKING:
+    from forecasting.series import FloatArray
 
-
-@dataclass
-class Unpredictable:
-    unpredictable: bool = True
+# what each level adds, at one step and at nine, and what is expected above it
+ADDED = np.stack([np.zeros(len(CHOICES)), 0.015 * np.arange(len(CHOICES)) ** 2], axis=1)
+FOUND = np.stack([ADDED, np.full(ADDED.shape, 0.01)])
 
 
 def trigger(**metadata: str) -> TriggerState:
@@ -30,31 +28,36 @@ def trigger(**metadata: str) -> TriggerState:
     return state
 
 
-def model(fitted: Any = None) -> ModelState:  # only its flag is looked at
-    return ModelState(key=ModelKey(forecaster="auto"), fitted=fitted, premiums=ADDED)
+def model(found: FloatArray = FOUND) -> ModelState:
+    return ModelState(key=ModelKey(forecaster="auto"), premiums=found)
 
 
 def test_the_window_of_a_decision_counts() -> None:
     state = trigger()
     assert state.model_key.steps == 7  # 180 s lead + 45 s asking + 180 s margin, in minutes
     state.follow(model())
-    assert state.quantile == CHOICES[5]  # 0.1 each at the farther horizon
-    assert state.choice == Choice(CHOICES[5], "chosen: it adds 50 % to the load on average; the premium is 50 %")
+    # at one step all could be had
+    assert state.choice == Choice(0.75, "chosen: it adds 14 % to the load on average, of 14 % that it may")
 
 
 def test_the_premium_is_the_user_s() -> None:
-    state = trigger(premium="0.2")
-    state.follow(model())
-    assert state.quantile == CHOICES[2]
+    levels = []
+    for premium in ("0.1", "0.32", "1"):
+        state = trigger(premium=premium)
+        state.follow(model())
+        levels.append(state.quantile)
+    assert levels == [0.5, 0.75, 0.998]
 
 
-def test_an_unpredictable_load_gets_half_of_it_and_is_told() -> None:
-    state = trigger()
-    state.follow(model(Unpredictable()))
+def test_no_more_is_bought_than_there_is_need_for_and_that_is_told() -> None:
+    found = FOUND.copy()
+    found[1, 1:] = ENOUGH
+    state = trigger(premium="1")
+    state.follow(model(found))
     assert state.choice == Choice(
-        CHOICES[2],
-        "chosen: it adds 20 % to the load on average; the premium is 50 %, half of which for a load that no method "
-        "foresees",
+        0.6,
+        "chosen: it adds 2 % to the load on average, of 14 % that it may, and no more than 0.2 % of the load is "
+        "expected above it",
     )
 
 
@@ -72,9 +75,10 @@ def test_until_a_fit_it_is_the_usual_one() -> None:
 
 
 def test_what_another_version_has_stored_with_other_levels_is_not_believed() -> None:
-    kept = Kept("auto", b"", None, [], ADDED.tolist())
+    kept = Kept("auto", b"", None, [], FOUND.tolist())
     found = _table(kept.premiums)
     assert found is not None
-    np.testing.assert_array_equal(found, ADDED)
-    assert _table(ADDED[:3].tolist()) is None
+    np.testing.assert_array_equal(found, FOUND)
+    assert _table(FOUND[:, :3].tolist()) is None
+    assert _table(FOUND[:1].tolist()) is None
     assert _table([]) is None

@@ -12,11 +12,13 @@ from forecasting.errors import InsufficientHistory
 from forecasting.forecast import Forecast
 from forecasting.levels import DEFAULT_LEVEL
 from forecasting.models.naive import Naive
-from forecasting.premium import CHOICES, level_within, premiums
+from forecasting.premium import CHOICES, ENOUGH, allowed, level_within, premiums
 from forecasting.series import TimeSeries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from forecasting.series import FloatArray
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,15 @@ def test_a_premium_is_what_the_larger_of_load_and_peak_adds_on_average() -> None
     found = premiums(Factors(), load(10, 30, float("nan"), 0, 20), horizon=3, levels=(0.2, 0.5, 0.9))
     assert found is not None
     # 0.7, 0.8, 0.9 of the load never exceed it; where the load or the forecast is not known, nothing is added
-    assert found == pytest.approx(np.array([[0.0, 0.0, 0.0], [0.0, 0.1, 0.2], [0.4, 0.5, 0.6]]))
+    assert found[0] == pytest.approx(np.array([[0.0, 0.0, 0.0], [0.0, 0.1, 0.2], [0.4, 0.5, 0.6]]))
+
+
+def test_what_is_expected_above_a_level_is_the_integral_of_the_higher_quantiles() -> None:
+    found = premiums(Factors(), load(10, 30, 20), horizon=1, levels=(0.5, 0.9, 0.99))
+    assert found is not None
+    # quantiles rise with the level itself: above q they come to (1 - q)^2 / 2 of the load, cut off at 0.9995
+    expected = [0.5 * (0.9995 - level) ** 2 for level in (0.5, 0.9, 0.99)]
+    assert found[1, :, 0] == pytest.approx(expected)
 
 
 def test_only_the_last_week_counts_and_of_it_all_minutes_of_the_hour() -> None:
@@ -68,9 +78,12 @@ def test_a_vectorised_forecaster_is_asked_more_often_and_says_the_same() -> None
     fitted = Naive().fit(series, horizon=5, levels=(0.9,))
     found = premiums(fitted, series, horizon=5)
     assert found is not None
-    assert found.shape == (len(CHOICES), 5)
-    assert (np.diff(found, axis=0) >= 0).all()
-    assert (np.diff(found, axis=1) >= 0).all()
+    assert found.shape == (2, len(CHOICES), 5)
+    added, unmet = found
+    assert (np.diff(added, axis=0) >= 0).all()
+    assert (np.diff(added, axis=1) >= 0).all()
+    assert (np.diff(unmet, axis=0) <= 0).all()
+    assert (unmet >= 0).all()
 
 
 @pytest.mark.parametrize(
@@ -82,24 +95,39 @@ def test_no_load_has_no_premium(series: TimeSeries) -> None:
     assert premiums(Factors(), series, horizon=2) is None
 
 
-def test_the_highest_level_that_the_premium_buys() -> None:
-    found = np.array([[0.1, 0.2], [0.3, 0.5], [0.6, 1.0]])
+def table(added: list[list[float]], unmet: float = 1.0) -> FloatArray:
+    return np.stack([np.array(added), np.full(np.shape(added), unmet)])
+
+
+def test_each_halving_of_the_risk_may_add_the_same_and_0_9_the_premium() -> None:
+    assert allowed(0.5, 0.4) == 0.0
+    assert allowed(0.9, 0.4) == pytest.approx(0.4)
+    halving = allowed(0.75, 0.4)
+    assert [allowed(level, 0.4) for level in (0.875, 0.9375, 0.96875)] == pytest.approx(
+        [2 * halving, 3 * halving, 4 * halving]
+    )
+
+
+def test_the_highest_level_that_adds_no_more_than_it_may() -> None:
     levels = (0.5, 0.9, 0.99)
-    assert level_within(found, 0.3, steps=1, levels=levels) == 0.9
-    assert level_within(found, 0.29, steps=1, levels=levels) == 0.5
+    found = table([[0.1, 0.2], [0.4, 0.5], [1.0, 1.3]])
+    assert level_within(found, 0.4, steps=1, levels=levels) == 0.9
+    assert level_within(found, 0.39, steps=1, levels=levels) == 0.5
     assert level_within(found, 0.5, steps=2, levels=levels) == 0.9
     assert level_within(found, 0.5, steps=9, levels=levels) == 0.9  # held beyond the last horizon
     assert level_within(found, 9.0, steps=1, levels=levels) == 0.99
 
 
 def test_the_lowest_level_if_all_cost_more() -> None:
-    assert level_within(np.array([[0.7], [0.8]]), 0.5, steps=1, levels=(0.5, 0.9)) == 0.5
+    assert level_within(table([[0.7], [0.8]]), 0.5, steps=1, levels=(0.5, 0.9)) == 0.5
 
 
-def test_an_unpredictable_load_gets_half_the_premium() -> None:
-    found, levels = np.array([[0.1], [0.25], [0.5]]), (0.5, 0.9, 0.99)
+def test_no_higher_level_than_there_is_need_for() -> None:
+    levels = (0.5, 0.9, 0.95, 0.99)
+    found = table([[0.01], [0.02], [0.03], [0.04]])
     assert level_within(found, 0.5, steps=1, levels=levels) == 0.99
-    assert level_within(found, 0.5, steps=1, unpredictable=True, levels=levels) == 0.9
+    found[1, :, 0] = [0.02, 0.01, ENOUGH, 0.0]
+    assert level_within(found, 0.5, steps=1, levels=levels) == 0.95
 
 
 def test_without_premiums_it_is_the_usual_level() -> None:
