@@ -157,8 +157,9 @@ class Modelling:
                     model.forecast = found
 
     def _no_forecast(self, model: ModelState, error: Exception) -> None:
-        if isinstance(error, InvalidParameter):
-            # it was fitted on top of a trained model that this process has not: fitted anew, it will have another
+        if isinstance(error, (InvalidParameter, InvalidState)):
+            # it was fitted on top of a trained model that this process has not, or has a part that another version has
+            # written, which is found out when it is first asked: fitted anew, it will have another
             model.fitted, model.forecast, model.failures, model.tried = None, None, (str(error),), (0, 0)
         elif isinstance(error, (InvalidForecast, FitLost)):
             self._set_aside(model, model.rung, str(error))

@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
-from forecasting.errors import InsufficientHistory
+from forecasting.errors import InsufficientHistory, InvalidState
 from forecasting.prepare.calendar import Holidays
+from forecasting.registry import default_registry
 from forecasting.series import TimeSeries
 from scaler.decision.lead_time import LeadTime
+from scaler.engine.fits import Priority
 from scaler.engine.messages import FitDone
+from scaler.engine.worker import climb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,6 +116,38 @@ class TestRefits:
             None,
             "naive needs 1 known samples of history, this series has 0",
         )
+
+    async def test_a_model_with_a_part_of_another_version_is_fitted_anew(self, bench: Any, start: int) -> None:
+        trigger = bench.register()
+        await settled(bench)
+
+        class Older:
+            context_length = 1
+
+            def predict(self, *_: Any, **__: Any) -> None:
+                raise InvalidState("no fitted forecaster is stored as 'part/1' in this version")
+
+        (series,) = bench.engine.series
+        (model,) = series.models.values()
+        model.fitted = Older()
+        bench.fits.requests.clear()
+        bench.fits.priorities.clear()
+        await bench.at(start + 2 * MINUTE)
+        (request,) = bench.fits.requests
+        assert (request.known, bench.fits.priorities) == (b"", [Priority.NEW])
+        assert bench.snapshot(trigger).outlook.origin == start + MINUTE
+        assert bench.snapshot(trigger).note == ""
+
+    async def test_a_model_that_cannot_be_read_for_its_test_keeps_nobody_from_fitting_the_next(
+        self, bench: Any
+    ) -> None:
+        bench.register()
+        await settled(bench)
+        (request,) = bench.fits.requests
+        known = msgspec.structs.replace(request, tested=10, known=b"of another version")
+        *_, done = climb(known, default_registry())
+        assert isinstance(done, FitDone)
+        assert (done.rung, done.failures, done.ranks) == (0, [], b"")
 
 
 class TestTimeZone:
