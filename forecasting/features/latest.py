@@ -121,6 +121,7 @@ class _Places:
         wide: Steps around the same time of day.
         near: Steps close around it.
         latest: Steps of the longest of RECENT.
+        every: 0 to `size`.
     """
 
     size: int
@@ -134,9 +135,10 @@ class _Places:
     wide: int
     near: int
     latest: int
+    every: FloatArray
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def _places(step: int, horizons: tuple[int, ...], longest: int) -> _Places:
     latest, wide, near, day, hour = (steps_in(w, step) for w in (RECENT[-1], WIDE, NEAR, 1440, 60))
     farthest, level = horizons[-1], level_steps(step)
@@ -159,6 +161,7 @@ def _places(step: int, horizons: tuple[int, ...], longest: int) -> _Places:
         wide=wide,
         near=near,
         latest=latest,
+        every=np.arange(size + 1.0),
     )
 
 
@@ -180,14 +183,15 @@ class _Table:
         self._starts = np.array([size - len(one) for one in series])
         self._log = log_of(load)
         missing = np.isnan(load)
-        fine = np.rint(np.multiply(load, FINE, dtype=np.float64))
+        fine = np.multiply(load, FINE, dtype=np.float64)
+        np.rint(fine, out=fine)
         self._counts: FloatArray
         if missing.any():
             fine[missing] = 0.0
             self._counts = np.zeros((s, size + 1))
             np.cumsum(~missing, axis=1, out=self._counts[:, 1:])
         else:
-            self._counts = np.broadcast_to(np.arange(size + 1.0), (s, size + 1))
+            self._counts = np.broadcast_to(places.every, (s, size + 1))
         self._sums = np.zeros((s, size + 1))
         np.cumsum(fine, axis=1, out=self._sums[:, 1:])
 
@@ -299,14 +303,17 @@ def _sums(table: Float32Array, widths: tuple[int, ...]) -> FloatArray:
     """Sums, sums of squares and numbers of what is known in the last columns; (..., C) to (3, widths, ...)."""
     starts, place = _nested(widths)
     table = table[..., -max(widths) :]
-    parts = np.empty((3, *table.shape))
-    np.rint(np.multiply(table, COARSE, out=parts[0]), out=parts[0])
+    scaled = np.multiply(table, COARSE, dtype=np.float64)
+    np.rint(scaled, out=scaled)
     known = ~np.isnan(table)
-    parts[2] = known
     if not known.all():
-        parts[0, ~known] = 0.0
-    np.square(parts[0], out=parts[1])
-    found = np.add.reduceat(parts, starts, axis=-1)[..., ::-1].cumsum(axis=-1)[..., place]
+        scaled[~known] = 0.0
+    parts = np.empty((3, *table.shape[:-1], len(starts)))
+    np.add.reduceat(scaled, starts, axis=-1, out=parts[0])
+    np.square(scaled, out=scaled)
+    np.add.reduceat(scaled, starts, axis=-1, out=parts[1])
+    np.add.reduceat(known, starts, axis=-1, out=parts[2], dtype=np.float64)
+    found = parts[..., ::-1].cumsum(axis=-1)[..., place]
     found[0] /= COARSE
     found[1] /= COARSE**2
     return found.transpose(0, -1, *range(1, found.ndim - 1))

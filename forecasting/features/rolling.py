@@ -71,7 +71,7 @@ class Track:
 
     def _pick(self, track: NDArray[_Float], positions: IntArray) -> NDArray[_Float]:
         if len(positions) == 1:
-            return track.take(positions[0], axis=1)
+            return np.asarray(track.take(positions[0], axis=1))
         return track[np.arange(len(track)).reshape(-1, *(1,) * (positions.ndim - 1)), positions]
 
     def _rounded(self, values: Float32Array) -> FloatArray:

@@ -178,7 +178,9 @@ def loads_of(series: TimeSeries, unit: float) -> Float32Array:
     """Loads in units, none negative; what is missing takes the last known one for a quarter of an hour."""
     with np.errstate(over="ignore", under="ignore"):
         units = series.values / unit
-    return np.clip(filled_forward(units, steps_in(_FILL, series.step)), 0.0, _HIGHEST).astype(np.float32)
+    known = filled_forward(units, steps_in(_FILL, series.step))
+    np.maximum(known, 0.0, out=known)
+    return np.minimum(known, _HIGHEST, out=known).astype(np.float32)
 
 
 def log_of(load: Float32Array) -> Float32Array:

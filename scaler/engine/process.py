@@ -22,6 +22,7 @@ from scaler.engine.assembly import running_engine
 from scaler.engine.frames import FrameReader, encode_frame
 from scaler.engine.messages import Ask, Called, Changes, Configure, Register, Reply, ToEngine
 from scaler.errors import ForesailError
+from scaler.heap import keep_pages
 from scaler.sources.address import AddressPolicy
 from scaler.sources.factory import SourcePool
 from scaler.store.standby import StandbyStore
@@ -57,6 +58,7 @@ def main() -> int:
     edge.set_inheritable(False)
     os.nice(_NICENESS)
     collect_rarely()
+    keep_pages()
     return uvloop.run(_run(edge))
 
 
