@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from scaler.store.sqlite import SqliteStore
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["check_store", "killed_after_lines", "killed_within"]
+__all__ = ["Kept", "check_store", "killed_after_lines", "killed_within"]
 
 _WRITER = """
 import sys
@@ -72,24 +73,40 @@ def _last(told: list[str], done: int) -> int:
     return numbers[-1] if numbers else done
 
 
-def check_store(path: Path, told: int) -> int:
+@dataclass(frozen=True)
+class Kept:
+    """What a store held after a kill: the batches of samples in it, and the batch that its model, and its snapshots,
+    are of. A kill between two writes of a batch leaves these behind, until a later writer gets further.
+    """
+
+    batches: int = 0
+    model: int = 0
+    snapshots: int = 0
+
+
+def check_store(path: Path, told: int, before: Kept) -> Kept:
     """Opens the store as a server would: all that was told of is there, the next batch wholly or not at all.
 
-    Returns:
-        The batches in it.
+    Args:
+        path: The store.
+        told: The last batch that this writer told of; that which it was to go on after if it told of none.
+        before: What the store held when the writer began.
     """
     store = SqliteStore(path)
     assert store.set_aside == ()
     history = store.history("series-0", step=60, since=0)
-    written = len(history) // 3
-    assert told <= written <= told + 1
-    assert np.array_equal(history.values, np.repeat(np.arange(1.0, written + 1), 3))
+    batches = len(history) // 3
+    assert told <= batches <= told + 1
+    assert np.array_equal(history.values, np.repeat(np.arange(1.0, batches + 1), 3))
     assert all(store.history(f"series-{i}", step=60, since=0) == history for i in range(1, 40))
-    if told:
-        model = store.model("series-0", "ets")
-        assert model in [StoredModel("ets", b"%d" % n, train_end=n, fitted_at=float(n)) for n in (told, told + 1)]
-        snapshots = dict(store.snapshots())
-        assert len(snapshots) == 40
-        assert set(snapshots.values()) in [{b"%d" % told}, {b"%d" % (told + 1)}]
+    model, snapshots = store.model("series-0", "ets"), dict(store.snapshots())
+    of_model = 0 if model is None else model.train_end
+    assert model in (None, StoredModel("ets", b"%d" % of_model, train_end=of_model, fitted_at=float(of_model)))
+    assert len(snapshots) in (0, 40)
+    assert len(set(snapshots.values())) <= 1  # of one batch, all of them
+    of_snapshots = int(next(iter(snapshots.values()), b"0"))
+    told_of = told if told > before.batches else 0
+    assert max(told_of, before.model) <= of_model <= batches
+    assert max(told_of, before.snapshots) <= of_snapshots <= of_model
     store.close()
-    return written
+    return Kept(batches, of_model, of_snapshots)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.killed_writer import check_store, killed_after_lines
+from tests.support.killed_writer import Kept, check_store, killed_after_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def test_committed_samples_survive_sigkill(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)  # noqa: S311  # chooses when to kill, no secret
     path = tmp_path / "foresail.db"
-    done = 0
+    kept = Kept()
     for lines in [1, *(rng.randrange(1, 60) for _ in range(4))]:
-        done = check_store(path, killed_after_lines(path, done=done, lines=lines))
-    assert done > 10
+        kept = check_store(path, killed_after_lines(path, done=kept.batches, lines=lines), kept)
+    assert kept.batches > 10
