@@ -44,8 +44,8 @@ def test_a_hundred_sigkills_lose_nothing(tmp_path: Path, capsys: pytest.CaptureF
     assert kept.batches > KILLS
     with capsys.disabled():
         print(  # noqa: T201  # the count that docs/benchmarks.md asks for
-            f"\nSIGKILL: seed {SEED}, {KILLS} kills, {kept.batches} batches of 120 samples written, {ahead} kills between "
-            f"a commit and its telling, {behind} within a batch; lost 0, stores set aside 0"
+            f"\nSIGKILL: seed {SEED}, {KILLS} kills, {kept.batches} batches of 120 samples written, {ahead} kills "
+            f"between a commit and its telling, {behind} within a batch; lost 0, stores set aside 0"
         )
 
 
