@@ -18,7 +18,7 @@ Management Science 59, 2013.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
@@ -36,8 +36,8 @@ from forecasting.forecast import rearranged
 from forecasting.models.boosted import Boosted
 from forecasting.models.lstm import Lstm
 from forecasting.models.naive import Naive
-from forecasting.models.seasonal_profile import SeasonalProfile
-from forecasting.prepare.calendar import checked_zone
+from forecasting.models.seasonal_profile import FittedSeasonalProfile, SeasonalProfile
+from forecasting.prepare.calendar import Holidays, checked_zone, local_times
 from forecasting.prepare.regions import checked_region
 from forecasting.quantiles import between
 from forecasting.serialise import dumps, loads, stored_as
@@ -61,6 +61,8 @@ _SHARPNESS = 6.0
 # Below two days of history there is nothing to tell by: what one night showed made the first day's forecasts worse, by
 # 1 to 6 %. So they weigh what served best, on average, on the first days of other series: in values, and in peaks.
 _YOUNG = {"boosted": (0.4, 0.5), "lstm": (0.4, 0.3), "seasonal-profile": (0.1, 0.1), "naive": (0.1, 0.1)}
+# What `seasonal-profile` weighs on holidays, whatever it weighed on the days that methods were compared on.
+_OF_HOLIDAYS = 0.8
 # Loads in units are cut here, so that sums of losses stay finite.
 _LARGEST = 1e100
 # What must be gained on the last value for anything else to be served.
@@ -84,6 +86,8 @@ class FittedAuto:
         reach: How many samples the members look back.
         explanation: Why these, in a sentence for people.
         unpredictable: Nothing beat the last value: not worth much of a premium, see `forecasting.premium`.
+        zone: Whose clocks the load follows.
+        holidays: Days that `seasonal-profile` knows more of than the others: it learned how the load rests.
     """
 
     step: int
@@ -95,6 +99,8 @@ class FittedAuto:
     reach: int
     explanation: str
     unpredictable: bool
+    zone: str = "UTC"
+    holidays: Holidays = field(default_factory=Holidays)
 
     @property
     def context_length(self) -> int:
@@ -122,7 +128,7 @@ class FittedAuto:
         """The mean of the members' forecasts; see `forecasting.together.MadeOfParts`."""
         if len(batches) == 1:
             return batches[0]
-        weights = between(self.weights, self.horizons, range(1, batches[0].horizon + 1))
+        weights = self._weights(batches[0])
         values, peak = (
             _log_mean([getattr(batch, name) for batch in batches], weights[:, kind], self.floor)
             for kind, name in enumerate(("values", "peak"))
@@ -130,6 +136,20 @@ class FittedAuto:
         known = ~np.isnan(values[:, 0, 0])
         values[known], peak[known] = rearranged(values[known], peak[known])
         return replace(batches[0], values=values, peak=peak)
+
+    def _weights(self, batch: ForecastBatch) -> FloatArray:
+        """Of each step ahead: shape (members, 2, H), or (members, 2, N, 1, H) where some of them are holidays."""
+        ahead = np.arange(1, batch.horizon + 1)
+        weights = between(self.weights, self.horizons, ahead.tolist())
+        if not self.holidays.days:
+            return weights
+        rests = self.holidays.among(local_times(batch.origins[:, None] + batch.step * ahead, self.zone))
+        if not rests.any():
+            return weights
+        knowing = np.array([name == SeasonalProfile.name for name in self.names])[:, None, None]
+        others = np.where(knowing, 0.0, weights)
+        resting = np.where(knowing, _OF_HOLIDAYS, (1 - _OF_HOLIDAYS) * others / others.sum(axis=0))
+        return np.where(rests[:, None], resting[:, :, None, None], weights[:, :, None, None])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +267,9 @@ def _mean_of(
     *,
     explanation: str,
 ) -> FittedAuto:
+    profile, zone, holidays = members.get(SeasonalProfile.name), "UTC", Holidays()
+    if isinstance(profile, FittedSeasonalProfile) and any(one.weekly for one in profile.design.profiles):
+        zone, holidays = profile.design.zone, profile.design.holidays
     return FittedAuto(
         step=series.step,
         names=tuple(members),
@@ -257,6 +280,8 @@ def _mean_of(
         reach=max(member.context_length for member in members.values()),
         explanation=explanation,
         unpredictable=tuple(members) == ("naive",),
+        zone=zone,
+        holidays=holidays,
     )
 
 
@@ -342,7 +367,7 @@ def _log_mean(quantiles: Sequence[FloatArray], weights: FloatArray, floor: float
 
     Args:
         quantiles: One of shape (N, L, H) for each member.
-        weights: Shape (members, H).
+        weights: Shape (members, H), or (members, N, 1, H) if origins differ.
         floor: Added before logarithms are taken.
     """
     total = np.zeros(quantiles[0].shape)

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from forecasting.batch import predict_many
+from forecasting.batch import ForecastBatch, predict_many
 from forecasting.errors import InsufficientHistory, InvalidParameter
 from forecasting.models.boosted import Boosted
 from forecasting.models.naive import Naive
 from forecasting.models.seasonal_profile import FittedSeasonalProfile
+from forecasting.prepare.calendar import Holidays
 from forecasting.selection import Auto, FittedAuto
 from forecasting.serialise import dumps, loads
 from forecasting.series import TimeSeries
@@ -150,3 +152,31 @@ def test_it_follows_the_clocks_of_its_users() -> None:
     with pytest.raises(InvalidParameter) as caught:
         Auto(timezone="Berlin")
     assert str(caught.value) == "there is no time zone 'Berlin'; one is named like 'Europe/Berlin'"
+
+
+def test_on_holidays_the_profile_that_learned_how_the_load_rests_has_the_say() -> None:
+    monday = 1_779_667_200  # 2026-05-25 00:00 UTC: Whit Monday
+    fitted = FittedAuto(
+        step=3600,
+        names=("boosted", "seasonal-profile"),
+        members=(b"", b""),
+        horizons=(1,),
+        weights=np.full((2, 2, 1), 0.5),
+        floor=0.0,
+        reach=1,
+        explanation="",
+        unpredictable=False,
+        zone="Europe/Berlin",
+        holidays=Holidays.around("DE", TimeSeries(monday // 3600 * 3600, 3600, np.ones(1)), zone="Europe/Berlin"),
+    )
+    origins = np.array([monday - 5 * 3600, monday + 20 * 3600])  # 21:00 on Sunday, and 22:00 on Monday, in Berlin
+    high, low = (
+        ForecastBatch(origins, 3600, (0.5,), np.full((2, 1, 3), load), np.full((2, 1, 3), load))
+        for load in (100.0, 1.0)
+    )
+    found = fitted.whole([high, low])
+    holiday, plain = 100.0**0.2, 10.0
+    assert found.values[0, 0] == pytest.approx([plain, plain, holiday])
+    assert found.values[1, 0] == pytest.approx([holiday, plain, plain])
+    assert replace(fitted, holidays=Holidays()).whole([high, low]).values == pytest.approx(plain)
+    assert loads(dumps(fitted)).holidays == fitted.holidays  # type: ignore[attr-defined]  # it is a FittedAuto
