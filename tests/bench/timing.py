@@ -21,6 +21,7 @@ from forecasting.serialise import dumps, loads
 from forecasting.together import predict_together
 from scaler.engine.shared_turns import MOST
 from scaler.engine.state import BANDS
+from scaler.heap import keep_pages
 from tests.bench.forecast import COST_POINTS, LEVELS, read_folder, steps
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument("--fits", type=int, default=3, help="fits of each trace")
     parser.add_argument("--forecasts", type=int, default=40, help="forecasts of each kind")
     arguments = parser.parse_args()
+    keep_pages()  # as the engine does
     wanted = [name for name in arguments.traces.split(",") if name]
     traces = {name: series for name, series in read_folder(arguments.folder) if not wanted or name in wanted}
     print("| method | fit, CPU s: least, median | alone, ms | in company, ms | stored, KiB |\n|---|---|---|---|---|")
