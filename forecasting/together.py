@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 import numpy as np
 
 from forecasting.batch import predict_many
-from forecasting.errors import ForecastError, InsufficientHistory
+from forecasting.errors import ForecastError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -70,18 +70,35 @@ def predict_together(
     batches = _in_groups(parts, contexts, horizon=horizon, levels=levels)
     out: list[Forecast | ForecastError] = []
     for row, (one, context) in enumerate(zip(fitted, contexts, strict=True)):
+        known = [batches.get((row, place)) for place in range(len(parts[row]))]
         try:
-            found = [
-                batches.get((row, place)) or _alone(part, context, horizon=horizon, levels=levels)
-                for place, part in enumerate(parts[row])
-            ]
-            batch = one.whole(found) if isinstance(one, MadeOfParts) else found[0]
-            if not batch.known[0]:
-                raise InsufficientHistory("a forecast from the last 15 minutes", have=0, need=1)
-            out.append(batch.forecast(0))
+            out.append(_made(one, parts[row], known, context, horizon=horizon, levels=levels))
         except ForecastError as error:
             out.append(error)
     return out
+
+
+def _made(
+    one: FittedForecaster,
+    parts: Sequence[FittedForecaster],
+    known: Sequence[ForecastBatch | None],
+    context: TimeSeries,
+    *,
+    horizon: int,
+    levels: Sequence[float],
+) -> Forecast:
+    """The forecast, of those of its parts that are known already and of the others."""
+    batch = None
+    if isinstance(one, MadeOfParts):
+        batch = one.whole([
+            _alone(part, context, horizon=horizon, levels=levels) if found is None else found
+            for part, found in zip(parts, known, strict=True)
+        ])  # fmt: skip
+    elif known[0] is not None:
+        batch = known[0]
+    if batch is not None and batch.known[0]:
+        return batch.forecast(0)
+    return one.predict(context, horizon=horizon, levels=levels)  # or the error in its own words
 
 
 def _alone(part: FittedForecaster, context: TimeSeries, *, horizon: int, levels: Sequence[float]) -> ForecastBatch:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,7 @@ def daily(days: float, *, seed: int, step: int = 300, size: float = 50.0) -> Tim
 
 
 @pytest.fixture(scope="module")
-def mixed() -> tuple[list[object], list[TimeSeries]]:
+def mixed() -> tuple[list[Any], list[TimeSeries]]:
     """Forecasters of all kinds, and what they see: some can be asked together, some cannot."""
     series = [daily(4, seed=1), daily(3, seed=2, size=7e5), daily(1, seed=3), daily(1.2, seed=4, size=0.1)]
     fitted = [Auto().fit(one, horizon=6, levels=LEVELS) for one in series]
@@ -38,15 +40,15 @@ def mixed() -> tuple[list[object], list[TimeSeries]]:
 
 
 @pytest.mark.parametrize("horizon", [1, 4, 6, 9])
-def test_each_gets_the_forecast_that_it_gives_alone(mixed: tuple[list[object], list[TimeSeries]], horizon: int) -> None:
+def test_each_gets_the_forecast_that_it_gives_alone(mixed: tuple[list[Any], list[TimeSeries]], horizon: int) -> None:
     fitted, seen = mixed
-    together = predict_together(fitted, seen, horizon=horizon, levels=LEVELS)  # type: ignore[arg-type]
+    together = predict_together(fitted, seen, horizon=horizon, levels=LEVELS)
     for one, context, found in zip(fitted, seen, together, strict=True):
-        assert found == one.predict(context, horizon=horizon, levels=LEVELS)  # type: ignore[attr-defined]
+        assert found == one.predict(context, horizon=horizon, levels=LEVELS)
 
 
 def test_one_that_cannot_say_anything_keeps_the_others_from_nothing(
-    mixed: tuple[list[object], list[TimeSeries]],
+    mixed: tuple[list[Any], list[TimeSeries]],
 ) -> None:
     fitted, seen = mixed
     gone = seen[0].values.copy()
@@ -54,15 +56,18 @@ def test_one_that_cannot_say_anything_keeps_the_others_from_nothing(
     alone = Boosted().fit(seen[0], horizon=6, levels=LEVELS)
     blind, other_step = TimeSeries(START, 300, gone), TimeSeries(START, 600, gone)
     asked = [alone, fitted[4], alone, alone]
-    found = predict_together(asked, [blind, seen[4], other_step, seen[4]], horizon=6, levels=LEVELS)  # type: ignore[list-item]
+    found = predict_together(asked, [blind, seen[4], other_step, seen[4]], horizon=6, levels=LEVELS)
     assert isinstance(found[0], InsufficientHistory)
+    with pytest.raises(InsufficientHistory) as alone_raised:
+        alone.predict(blind, horizon=6, levels=LEVELS)
+    assert str(found[0]) == str(alone_raised.value)
     assert isinstance(found[2], InvalidSeries)
     assert str(found[2]) == "the context's step is 600 s, but the forecaster was fitted on a step of 300 s"
     assert isinstance(found[1], Forecast)
     assert found[1] == found[3]
 
 
-def test_boosted_asked_at_once_must_share_the_dear_part(mixed: tuple[list[FittedBoosted], list[TimeSeries]]) -> None:
+def test_boosted_asked_at_once_must_share_the_dear_part(mixed: tuple[list[Any], list[TimeSeries]]) -> None:
     fitted, seen = mixed
     with pytest.raises(InvalidSeries, match="must be fitted on one step, one fleet model, for one horizon"):
         FittedBoosted.predict_all(fitted[4:6], seen[4:6], horizon=3, levels=LEVELS)
