@@ -186,8 +186,9 @@ manifests: dev deploy-tools ## render the kustomize base from the chart
 image: ## build the image for this machine, with docker; BASE=...@sha256:... for the base image of another build
 	BASE=$(BASE) deploy/image/docker.sh $(IMAGE)
 
-image-proof: dev ## build and run the image without a container engine; as root, on Debian
-	.ci/need buildah mmdebstrap
+image-proof: dev ## build the image twice, compare, and run it, by a Docker of its own if need be; as root, on Debian
+	@command -v dockerd >/dev/null || .ci/need docker.io
+	.ci/need mmdebstrap
 	$(BIN)/python -m tests.deploy.image $(MORE)
 
 .PHONY: kind-up kind-demo kind-down

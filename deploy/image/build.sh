@@ -1,13 +1,15 @@
 #!/bin/sh
 # Makes the virtual environment that the image holds: `deploy/image/build.sh SOURCE VENV`.
-# The Dockerfile runs it, and so does `make image-proof`, which has no container engine.
+# The Dockerfile runs it.
 set -eu
 source=$1
 venv=$2
 : "${SOURCE_DATE_EPOCH:=0}" # times in the wheel; a fixed one makes two builds alike
 export SOURCE_DATE_EPOCH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 
-tools=$(mktemp -d)
+# a fixed place: pip writes down where it found the wheel
+tools=$venv.tools
+mkdir "$tools"
 trap 'rm -rf "$tools"' EXIT
 
 # the tools stay outside: what is served from needs neither pip nor the build backend
@@ -36,5 +38,6 @@ for library in /usr/lib/*/libgomp.so.1; do
   cp -L "$library" "$venv/lib/native/"
 done
 
-# bytecode that is valid by its content, not by times: quick starts from a read-only file system, alike in every build
-"$venv/bin/python" -m compileall -q --invalidation-mode unchecked-hash "$venv/lib" >/dev/null
+# bytecode that is valid by its content, not by times: quick starts from a read-only file system, alike in every build.
+# -f: what ran above has left some that is valid by times
+"$venv/bin/python" -m compileall -f -q --invalidation-mode unchecked-hash "$venv/lib" >/dev/null
