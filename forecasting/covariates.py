@@ -7,8 +7,9 @@ forecast by the covariates' and the load's own latest samples, for each horizon 
 distributed lags; Hoerl and Kennard, "Ridge regression", Technometrics 12, 1970). Around the corrected median stand
 split-conformal bands, from residuals of parts that the regression has not seen.
 
-They earn it or are left out: the last part, which neither the regression nor its bands have seen, says how much less
-the corrected forecasts lost. Where that is less than 3 %, the forecaster stays as it is, and the explanation says so.
+They earn it or are left out: what was forecast is cut in three, and what a regression of one part, with bands from
+another, gains on the third says how much less the corrected forecasts lose. Where that is less than 3 %, the forecaster
+stays as it is, and the explanation says so.
 """
 
 from __future__ import annotations
@@ -184,18 +185,26 @@ class WithCovariates:
         if len(part) < max(_FEWEST, 3 * part.x.shape[1]):
             raise _TooLittleError(f"the history is too short, it leaves {len(part)} forecasts to judge by")
         ceiling = lags.highest(series)
-        quarter = len(part) // 4
-        first, second, last = part.at(0, 2 * quarter), part.at(2 * quarter, 3 * quarter), part.at(3 * quarter, None)
-        trial = Regression.fit(first.x, first.residuals(), second.x, second.residuals())
-        gain = last.gain(trial.predict(last.x, horizon), second.bands(trial, horizon), lags.unit, ceiling)
+        third = len(part) // 3
+        first, second, last = part.at(0, third), part.at(third, 2 * third), part.at(2 * third, None)
+        trial, gain = _tried(first, second, last, lags.unit, ceiling)
+        gain = (gain + _tried(last, second, first, lags.unit, ceiling)[1]) / 2
         # for use, all of it, with bands of residuals that each half's regression has left in the other
-        halves = part.at(0, 2 * quarter), part.at(2 * quarter, None)
+        halves = part.at(0, len(part) // 2), part.at(len(part) // 2, None)
         crossed = [one.shifted(trial.refitted(other.x, other.residuals()), horizon) for one, other in zip(
             halves, halves[::-1], strict=True
         )]  # fmt: skip
         bands = part.bands_around(np.concatenate(crossed))
-        days = len(last) * judged / max(len(part), 1) * series.step / _DAY
+        days = 2 / 3 * judged * series.step / _DAY
         return _Learned(trial.refitted(part.x, part.residuals()), bands, gain, days)
+
+
+def _tried(learned: _Part, calibrated: _Part, judged: _Part, unit: float, ceiling: float) -> tuple[Regression, float]:
+    """A regression of one part, with a penalty and bands from another, and what it gains on a third."""
+    horizon = judged.came.shape[1]
+    trial = Regression.fit(learned.x, learned.residuals(), calibrated.x, calibrated.residuals())
+    bands = calibrated.bands(trial, horizon)
+    return trial, judged.gain(trial.predict(judged.x, horizon), bands, unit, ceiling)
 
 
 class _TooLittleError(Exception):

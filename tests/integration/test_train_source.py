@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
     from tests.integration.conftest import MakePrometheus, PrometheusServer
 
-DAYS = 9
+DAYS = 8
 MINUTES = DAYS * 1440  # Prometheus gives at most 11,000 points at once
 
 
-def past(seed: int) -> list[tuple[float, float]]:
+def past(seed: int, minutes: int) -> list[tuple[float, float]]:
     random = np.random.default_rng(seed)
     end = int(time.time()) // 60 * 60
-    load = 60 + 40 * np.sin(2 * np.pi * np.arange(MINUTES) / 1440) + random.gamma(2.0, 4.0, MINUTES)
-    return [(end - 60.0 * (MINUTES - 1 - n), round(float(value), 3)) for n, value in enumerate(load)]
+    load = 60 + 40 * np.sin(2 * np.pi * np.arange(minutes) / 1440) + random.gamma(2.0, 4.0, minutes)
+    return [(end - 60.0 * (minutes - 1 - n), round(float(value), 3)) for n, value in enumerate(load)]
 
 
 def requests(server: PrometheusServer, path: str) -> dict[str, int]:
@@ -46,7 +46,7 @@ def test_histories_come_in_pieces_and_a_model_comes_of_them(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    server = prometheus_server([("load", {"app": app}, past(n)) for n, app in enumerate(("shop", "mail"))])
+    server = prometheus_server([("load", {"app": "shop"}, past(1, MINUTES)), ("load", {"app": "mail"}, past(2, 1440))])
     in_use, output = tmp_path / "in-use.bin", tmp_path / "lstm.bin"
     in_use.write_bytes(random_network(units=4, dense=4).to_bytes())
     monkeypatch.setenv("FORESAIL_LSTM_MODEL", str(in_use))
@@ -58,5 +58,5 @@ def test_histories_come_in_pieces_and_a_model_comes_of_them(
     assert document["published"] is True
     assert (document["series_learned_from"], document["series_judged"]) == (2, 2)
     assert Network.from_bytes(output.read_bytes()).series == 2
-    # 12,960 minutes each, so two pieces for each of the two
+    # 11,520 minutes are asked for, so two pieces for each of the two
     assert requests(server, "/api/v1/query_range") == {"200": 4}

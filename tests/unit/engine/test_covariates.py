@@ -52,7 +52,7 @@ async def test_a_burst_that_a_covariate_announces_is_forecast(led: Workbench, st
     outlook = led.snapshot(led_by).outlook
     assert outlook is not None
     assert "covariates " in outlook.explanation
-    assert "% less loss over the last 0.3 days" in outlook.explanation
+    assert "% less loss over the last 0.7 days" in outlook.explanation
     # a moment when the queue has filled and the load has not come yet
     now = next(t for t in range(start + 3600, start + DAY, 60) if queue(t) > 100 > queue(t - 240) and load(t) < 150)
     await led.at(now + 45)

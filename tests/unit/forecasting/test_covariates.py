@@ -56,7 +56,7 @@ def test_a_covariate_that_leads_lowers_the_loss(base: Naive | Lstm) -> None:
     assert ratio.mean() < 0.85
     assert model.gain > 0.15
     assert "covariates" in model.explanation
-    assert model.explanation.endswith(f"{round(100 * model.gain)} % less loss over the last 0.6 days")
+    assert model.explanation.endswith(f"{round(100 * model.gain)} % less loss over the last 1.6 days")
 
 
 def test_one_that_says_nothing_changes_nothing_and_is_told() -> None:
@@ -108,12 +108,12 @@ def test_what_is_too_little_to_tell_is_told() -> None:
 
 
 def test_one_that_is_hardly_known_does_not_keep_the_others_out() -> None:
-    series = led(days=4)
+    series = led()
     assert series.covariates is not None
     nothing = np.full(len(series), np.nan)
     model = fitted(Naive(), replace(series, covariates=np.stack([nothing, series.covariates[0]])))
     assert model.gain > 0.15
-    assert model.explanation.endswith("% less loss over the last 0.3 days (too few samples of number 1 are known)")
+    assert model.explanation.endswith("% less loss over the last 1.8 days (too few samples of number 1 are known)")
 
 
 def test_without_covariates_it_is_the_forecaster() -> None:
