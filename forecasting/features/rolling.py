@@ -57,7 +57,8 @@ class Track:
     def highest(self, ends: IntArray, width: int) -> Float32Array:
         """Maximum of what is known in the `width` positions up to each of `ends`; NaN where nothing is."""
         if width not in self._highest:
-            self._highest[width] = rolling_maximum(self.values, width)
+            narrower = max((known for known in self._highest if known < width), default=1)
+            self._highest[width] = rolling_maximum(self._highest.get(narrower, self.values), width, of=narrower)
         n = self.values.shape[1]
         found = self._pick(self._highest[width], np.minimum(np.maximum(ends, 0), n - 1))
         found[np.broadcast_to((ends < 0) | (ends >= n), found.shape)] = np.nan
@@ -107,18 +108,22 @@ def _cumulative(values: NDArray[Any]) -> FloatArray:
     return out
 
 
-def rolling_maximum(values: Float32Array, width: int) -> Float32Array:
+def rolling_maximum(values: Float32Array, width: int, *, of: int = 1) -> Float32Array:
     """Maximum of the latest `width` samples at every position, fewer at the start; NaN where all are unknown.
 
     By doubling: log2(width) passes whatever the width.
+
+    Args:
+        values: Samples, or maxima of narrower windows; shape (..., n).
+        width: Samples in a window.
+        of: Samples in those windows already.
     """
-    highest, reach = np.where(np.isnan(values), np.float32(-np.inf), values), 1
+    highest, reach = values, of
     while reach < min(width, values.shape[-1]):
         by = min(reach, width - reach)
         longer = highest.copy()
-        np.maximum(highest[..., by:], highest[..., :-by], out=longer[..., by:])
+        np.fmax(highest[..., by:], highest[..., :-by], out=longer[..., by:])
         highest, reach = longer, reach + by
-    highest[np.isneginf(highest)] = np.nan
     return highest
 
 
