@@ -101,13 +101,14 @@ def calibrated(parts: list[tuple[Windows, FloatArray, FloatArray]], *, plain: bo
     paths = np.concatenate([part[2] for part in parts])
     best = Spread()
     if not plain and len(actual) >= 100:
-        loss = _loss(best, parts, actual, paths) * (1 - _MARGIN)
+        judged = _judged(actual, paths)
+        loss = _loss(best, parts, judged) * (1 - _MARGIN)
         for spread in _candidates(parts):
-            other = _loss(spread, parts, actual, paths)
+            other = _loss(spread, parts, judged)
             if other < loss:
                 best, loss = spread, other
         hourly = _with_hours(best, parts, actual, paths)
-        if hourly is not None and _loss(hourly, parts, actual, paths) < loss * (1 - 2 * _MARGIN):
+        if hourly is not None and _loss(hourly, parts, judged) < loss * (1 - 2 * _MARGIN):
             best = hourly
     return best, Bands.of(best.forth(actual), best.forth(paths), _widths(best, parts))
 
@@ -153,22 +154,26 @@ def _widths(spread: Spread, parts: list[tuple[Windows, FloatArray, FloatArray]])
     return np.concatenate(known) if known else None
 
 
+def _judged(actual: FloatArray, paths: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
+    """What came and what was predicted, values and then peaks, at the few horizons that scales are judged at."""
+    horizon = actual.shape[1]
+    at = np.unique([0, horizon // 4, horizon // 2, horizon - 1])
+    return [
+        (actual[:, at], paths[:, at]),
+        (running_maximum(actual)[:, at], np.maximum.accumulate(paths, axis=1)[:, at]),
+    ]
+
+
 def _loss(
     spread: Spread,
     parts: list[tuple[Windows, FloatArray, FloatArray]],
-    actual: FloatArray,
-    paths: FloatArray,
+    judged: list[tuple[FloatArray, FloatArray]],
 ) -> float:
     """Pinball loss over values and peaks at a few horizons: each half's bands tried on the other half."""
-    horizon = actual.shape[1]
-    at = np.unique([0, horizon // 4, horizon // 2, horizon - 1])
     width = _widths(spread, parts)
-    unit = np.ones((len(actual), 1)) if width is None else width[:, None]
+    unit = np.ones((len(judged[0][0]), 1)) if width is None else width[:, None]
     total = 0.0
-    for came, path in (
-        (actual[:, at], paths[:, at]),
-        (running_maximum(actual)[:, at], np.maximum.accumulate(paths, axis=1)[:, at]),
-    ):
+    for came, path in judged:
         middle = spread.forth(path)
         residuals = (spread.forth(came) - middle) / unit
         half = len(came) // 2
