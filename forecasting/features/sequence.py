@@ -178,7 +178,7 @@ class Stack:
         out = _parts(self._ends, [len(seen) - 1 - oldest for seen in self._ends], oldest - newest + 1)
         with np.errstate(over="ignore", under="ignore"):
             out /= self._units
-        return np.clip(out, 0.0, _HIGHEST, out=out)
+        return np.minimum(np.maximum(out, 0.0, out=out), _HIGHEST, out=out)
 
 
 def _parts(sources: Sequence[FloatArray], firsts: Sequence[int], width: int) -> FloatArray:
@@ -197,7 +197,7 @@ def in_units(values: FloatArray, unit: float, step: int) -> FloatArray:
     """Loads in units with short gaps filled, none negative, none absurd."""
     with np.errstate(over="ignore", under="ignore"):
         loads = filled(values, step) / unit
-    return np.clip(loads, 0.0, _HIGHEST, out=loads)
+    return np.minimum(np.maximum(loads, 0.0, out=loads), _HIGHEST, out=loads)
 
 
 def filled(values: FloatArray, step: int) -> FloatArray:
@@ -342,7 +342,7 @@ def _lately(recent: FloatArray, layout: _Layout, horizons: Sequence[int]) -> Flo
     """
     total, count = _sums(recent)
     width, last = layout.level, recent.shape[1] - 1
-    mean = _ratio((total[:, width:] - total[:, :-width]).clip(min=0.0), count[:, width:] - count[:, :-width])
+    mean = _ratio(np.maximum(total[:, width:] - total[:, :-width], 0.0), count[:, width:] - count[:, :-width])
     log = _log(recent)
     highest = _rolling_highest(log, horizons)
     # the latest moves whose outcome is known: they end now, some minutes ago, ...
@@ -391,7 +391,7 @@ def _of_days(pasts: Pasts, layout: _Layout, horizons: Sequence[int]) -> FloatArr
     total, count = _sums(loads)
 
     def mean(low: IntArray, high: IntArray) -> Float32Array:
-        return _log(_ratio((total[:, high] - total[:, low]).clip(min=0.0), count[:, high] - count[:, low]))
+        return _log(_ratio(np.maximum(total[:, high] - total[:, low], 0.0), count[:, high] - count[:, low]))
 
     begin, then = before + 1, before + np.array(horizons)
     level = mean(np.array([begin - layout.level]), np.array([begin]))
@@ -510,7 +510,7 @@ def _clock(pasts: Pasts, level: FloatArray, spread: FloatArray) -> FloatArray:
 
 def _clean(x: FloatArray) -> Float32Array:
     """Unknown as 0, extremes cut, in single precision."""
-    return np.clip(np.where(np.isnan(x), 0.0, x), -_CUT, _CUT).astype(np.float32)
+    return np.minimum(np.maximum(np.where(np.isnan(x), 0.0, x), -_CUT), _CUT).astype(np.float32)
 
 
 def _mean(days: FloatArray) -> FloatArray:
