@@ -125,12 +125,19 @@ class _Writer:
     def subquery(self, node: pql.SubqueryExpr) -> str:
         if node.range is None or node.at is not None:
             raise self._unknown("@" if node.at is not None else "subquery")
-        step = "" if node.step is None else _duration(node.step)
-        return f"{self._operand(node.expr)}[{_duration(node.range)}:{step}]{_offset(node.offset)}"
+        step = "" if node.step is None else self._span(node.step)
+        return f"{self._operand(node.expr)}[{self._span(node.range)}:{step}]{_offset(node.offset)}"
 
     def matrix(self, node: pql.MatrixSelector) -> str:
         selector = node.vector_selector
-        return f"{self._selector(selector)}[{_duration(node.range)}]{_offset(selector.offset)}"
+        return f"{self._selector(selector)}[{self._span(node.range)}]{_offset(selector.offset)}"
+
+    def _span(self, value: timedelta) -> str:
+        """A range or a step: the parser takes 0 without a unit, which no server does."""
+        if round(value.total_seconds() * 1000) < 1:
+            text = f"query is {quoted(self._query)}: a range or step in it is 0, and must be 1ms or more"
+            raise InvalidTrigger([text])
+        return _duration(value)
 
     def vector(self, node: pql.VectorSelector) -> str:
         return f"{self._selector(node)}{_offset(node.offset)}"

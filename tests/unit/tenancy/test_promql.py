@@ -160,3 +160,11 @@ def test_the_parser_s_own_panic_is_an_error_of_the_query(monkeypatch: pytest.Mon
     monkeypatch.setattr(promql_parser, "parse", panics)
     with pytest.raises(NotPromQL, match="the parser gave up"):
         parse("foo")
+
+
+@pytest.mark.parametrize("query", ["max_over_time(foo[0:])", "max_over_time(foo[5m:0])", "rate(foo[0])"])
+def test_a_range_of_nothing_is_told(query: str) -> None:
+    with pytest.raises(InvalidTrigger) as caught:
+        enforce(query, (("namespace", "shop"),))
+    told = f'query is "{query}": a range or step in it is 0, and must be 1ms or more'
+    assert str(caught.value) == f"trigger metadata: {told}"
