@@ -97,7 +97,8 @@ async def together(fleet: Fleet, directory: Path, *, seconds: float) -> Together
     """A server with the fleet in its store, models and all, that nobody calls but once."""
     if not (directory / STORE_FILE).exists():
         fill(directory, fleet)
-    settings = {"FORESAIL_IDLE_AFTER": "1d", "FORESAIL_REFIT_EVERY": "30d"}
+    # refits come as they do by default, one series in 360 a minute: the store's models are on that grid
+    settings = {"FORESAIL_IDLE_AFTER": "1d"}
     async with (
         helper("prometheus") as source,
         foresail(directory, source_port=source.port, settings=settings) as server,
