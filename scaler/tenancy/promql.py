@@ -221,4 +221,6 @@ def _duration(span: timedelta) -> str:
 
 
 def _offset(span: timedelta | None) -> str:
-    return "" if span is None else f" offset {_duration(span)}"
+    """None of 0: it means nothing, and servers refuse the duration 0ms."""
+    text = "0ms" if span is None else _duration(span)
+    return "" if text == "0ms" else f" offset {text}"

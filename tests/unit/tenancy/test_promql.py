@@ -168,3 +168,8 @@ def test_a_range_of_nothing_is_told(query: str) -> None:
         enforce(query, (("namespace", "shop"),))
     told = f'query is "{query}": a range or step in it is 0, and must be 1ms or more'
     assert str(caught.value) == f"trigger metadata: {told}"
+
+
+@pytest.mark.parametrize("query", ["foo offset 0", "foo offset -0"])
+def test_an_offset_of_nothing_is_none(query: str) -> None:
+    assert enforce(query, (("namespace", "shop"),)) == 'foo{namespace="shop"}'
