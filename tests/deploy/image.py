@@ -131,7 +131,7 @@ def layers(docker: Docker, image: str) -> list[str]:
 
 
 def alike(docker: Docker) -> str:
-    """Two builds from the same sources have the same layers; else it tells what differs. The digest of ours."""
+    """Two builds from the same sources have the same layers; else it tells what differs. Their digests."""
     first, second = layers(docker, IMAGE), layers(docker, AGAIN)
     if first != second:
         one, other = (
@@ -140,7 +140,7 @@ def alike(docker: Docker) -> str:
         )
         differ = sorted(path for path in one.keys() | other.keys() if one.get(path) != other.get(path))
         raise AssertionError(f"two builds differ in {len(differ)} files: {differ[:20]}")
-    return first[-1]
+    return " ".join(first)
 
 
 def _state(entry: tarfile.TarInfo, data: bytes) -> tuple[int, int, float, str]:
