@@ -16,6 +16,8 @@ from tests.support.manifests import documents
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from scaler.settings import Settings
+
 ValueSets = dict[str, dict[str, str]]
 SETS = ("default", "small", "sources", "tls-cert-manager", "tls-secret")
 
@@ -163,26 +165,36 @@ def test_a_change_of_the_settings_restarts_the_pods() -> None:
     assert len(hashes) == 2
 
 
-def _fit_memory(files: dict[str, str], directory: Path) -> int:
-    """What a server that reads the rendered settings bounds its fits by."""
+def _settings(files: dict[str, str], directory: Path) -> Settings:
+    """What a server reads in the rendered settings."""
     (configmap,) = documents(files["configmap.yaml"])
     (directory / "foresail.toml").write_text(configmap["data"]["foresail.toml"])
-    return load_settings(path=directory / "foresail.toml", environ={}, overrides={}).fit_memory
+    return load_settings(path=directory / "foresail.toml", environ={}, overrides={})
 
 
-def test_fits_are_bounded_to_half_of_the_containers_memory(tmp_path: Path) -> None:
-    limits = {"1Gi": 512, "1.5Gi": 768, "3G": 1430, "256Mi": 512, "1Ti": 4096, "2147483648": 1024}
+def test_fits_have_half_of_the_containers_memory_and_series_a_quarter(tmp_path: Path) -> None:
+    limits = {
+        "1Gi": (512, 256),
+        "1.5Gi": (768, 384),
+        "3G": (1430, 715),
+        "256Mi": (512, 64),
+        "1Ti": (4096, 262144),
+        "2147483648": (1024, 512),
+    }
     given = [{"resources": {"limits": {"memory": text}}} for text in limits]
-    found = [_fit_memory(files, tmp_path) >> 20 for files in manifests.render(*given)]
-    assert found == list(limits.values())
-    four, unbounded, chosen = manifests.render(
-        {"resources": {"limits": {"memory": "8Gi"}}, "settings": {"fit_workers": 4}},
-        {"resources": {"limits": None}},
-        {"settings": {"fit_memory": 8 << 30}},
+    found = [_settings(files, tmp_path) for files in manifests.render(*given)]
+    assert [(settings.fit_memory >> 20, settings.memory_limit >> 20) for settings in found] == list(limits.values())
+    four, unbounded, chosen = (
+        _settings(files, tmp_path)
+        for files in manifests.render(
+            {"resources": {"limits": {"memory": "8Gi"}}, "settings": {"fit_workers": 4}},
+            {"resources": {"limits": None}},
+            {"settings": {"fit_memory": 8 << 30, "memory_limit": 3 << 30}},
+        )
     )
-    assert _fit_memory(four, tmp_path) == 1 << 30
-    assert _fit_memory(unbounded, tmp_path) == 4 << 30  # the server's own default
-    assert _fit_memory(chosen, tmp_path) == 8 << 30
+    assert (four.fit_memory, four.memory_limit) == (1 << 30, 2 << 30)
+    assert (unbounded.fit_memory, unbounded.memory_limit) == (4 << 30, 3 << 29)  # the server's own defaults
+    assert (chosen.fit_memory, chosen.memory_limit) == (8 << 30, 3 << 30)
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end -}}
 
+{{/* Unless it is given: a quarter of the memory limit is for series, at least what the server asks for. */}}
+{{- define "foresail.seriesMemory" -}}
+{{- if hasKey .Values.settings "memory_limit" -}}
+{{- int64 .Values.settings.memory_limit -}}
+{{- else -}}
+{{- with include "foresail.memoryLimit" . -}}
+{{- div (int64 .) 4 | max 16777216 | min 1099511627776 -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* What the chart itself decides wins over `settings`: the manifests and the file must not contradict each other. */}}
 {{- define "foresail.settings" -}}
 {{- $settings := deepCopy .Values.settings -}}
@@ -128,6 +139,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $_ := set $settings "data_dir" "/var/lib/foresail" -}}
 {{- with include "foresail.fitMemory" . -}}
 {{- $_ := set $settings "fit_memory" (int64 .) -}}
+{{- end -}}
+{{- with include "foresail.seriesMemory" . -}}
+{{- $_ := set $settings "memory_limit" (int64 .) -}}
 {{- end -}}
 {{- if .Values.tls.enabled -}}
 {{- $_ := set $settings "tls_cert" "/etc/foresail/tls/tls.crt" -}}
