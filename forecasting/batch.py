@@ -11,7 +11,7 @@ from forecasting.errors import InsufficientHistory, InvalidSeries
 from forecasting.forecast import Forecast, checked_levels
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from numpy.typing import NDArray
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from forecasting.series import FloatArray, TimeSeries
     from forecasting.windows import IntArray
 
-__all__ = ["ForecastBatch", "PredictsMany", "predict_last", "predict_many", "require_step"]
+__all__ = ["ForecastBatch", "PredictsMany", "predict_last", "predict_many", "require_alike", "require_step"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,3 +139,34 @@ def require_step(context: TimeSeries, step: int) -> None:
         raise InvalidSeries(
             f"the context's step is {context.step} s, but the forecaster was fitted on a step of {step} s"
         )
+
+
+class Shares(Protocol):
+    """A fitted forecaster that others may share a pass with; see `forecasting.together.PredictsTogether`."""
+
+    @property
+    def step(self) -> int:
+        """Seconds between samples, of the series fitted."""
+        ...
+
+    @property
+    def shared(self) -> Hashable:
+        """What forecasters of the class must have in common for that."""
+        ...
+
+
+def require_alike(fitted: Sequence[Shares], contexts: Sequence[TimeSeries], *, by: str) -> None:
+    """Forecasters of one pass share what is dear, and each knows the step of its context.
+
+    Args:
+        fitted: The forecasters.
+        contexts: One for each.
+        by: What they must share besides step and horizon, in words.
+
+    Raises:
+        InvalidSeries: They do not share it, or a context has another step.
+    """
+    if len({one.shared for one in fitted}) > 1:
+        raise InvalidSeries(f"forecasters of one batch must be fitted on one step, {by}, for one horizon")
+    for one, context in zip(fitted, contexts, strict=True):
+        require_step(context, one.step)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from forecasting.batch import ForecastBatch, predict_last, require_step
+from forecasting.batch import ForecastBatch, predict_last, require_alike, require_step
 from forecasting.boosting import (
     KINDS,
     LEVELS,
@@ -156,10 +156,7 @@ class FittedBoosted:
             InvalidSeries: A context's step is not the fitted one, or the forecasters do not share what they must.
         """
         levels = checked_levels(levels)
-        if len({one.shared for one in fitted}) > 1:
-            raise InvalidSeries("forecasters of one batch must be fitted on one step, one fleet model, for one horizon")
-        for one, context in zip(fitted, contexts, strict=True):
-            require_step(context, one.step)
+        require_alike(fitted, contexts, by="one fleet model")
         seen = [context.last(one.context_length) for one, context in zip(fitted, contexts, strict=True)]
         asked, clocks = _asked(fitted[0].horizons, horizon), [(one.zone, one.holidays) for one in fitted]
         rows = rows_at_end(seen, [one.scale for one in fitted], asked, clocks=clocks)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from forecasting.batch import ForecastBatch, predict_last, require_step
+from forecasting.batch import ForecastBatch, predict_last, require_alike, require_step
 from forecasting.boosting import KINDS, anchors
 from forecasting.calibration import GRID, conformal_quantiles, future, level_weights, running_maximum
 from forecasting.errors import InsufficientHistory, InvalidSeries
@@ -114,12 +114,7 @@ class FittedLstm:
             InvalidSeries: A context's step is not the fitted one, or the forecasters do not share what they must.
         """
         levels = checked_levels(levels)
-        if len({one.shared for one in fitted}) > 1:
-            raise InvalidSeries(
-                "forecasters of one batch must be fitted on one step, with one network, for one horizon"
-            )
-        for one, context in zip(fitted, contexts, strict=True):
-            require_step(context, one.step)
+        require_alike(fitted, contexts, by="with one network")
         parts = []
         for first in range(0, len(fitted), _SERIES):
             some, seen = fitted[first : first + _SERIES], contexts[first : first + _SERIES]

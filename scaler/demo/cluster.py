@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from scaler.replay.hpa import SYNC_PERIOD, Autoscaler, HpaSpec
 from scaler.replay.pods import Pods
 from scaler.replay.proposal import Metric
 from scaler.replay.quantity import milli
+
+if TYPE_CHECKING:
+    from scaler.replay.behavior import Behavior
 
 __all__ = ["Account", "Cluster"]
 
@@ -42,15 +46,29 @@ class Account:
 class Cluster:
     """One workload behind one HPA as KEDA creates it, one sync at a time."""
 
-    def __init__(self, *, target: float, startup_ticks: int, pods: int, max_replicas: int = 100) -> None:
+    def __init__(
+        self,
+        *,
+        target: float,
+        startup_ticks: int,
+        pods: int,
+        min_replicas: int = 1,
+        max_replicas: int = 100,
+        behavior: Behavior | None = None,
+    ) -> None:
         """Args:
         target: Load that one pod carries.
         startup_ticks: Syncs until a new pod serves.
         pods: Ready pods at the start.
+        min_replicas: The HPA's minimum.
         max_replicas: The HPA's maximum.
+        behavior: The HPA's; None: it has none.
         """
         self._target = target
-        self._hpa = Autoscaler(HpaSpec(min_replicas=1, max_replicas=max_replicas, metrics=(Metric(milli(target)),)))
+        metrics = (Metric(milli(target)),)
+        self._hpa = Autoscaler(
+            HpaSpec(min_replicas=min_replicas, max_replicas=max_replicas, metrics=metrics, behavior=behavior)
+        )
         self._pods = Pods(pods, (startup_ticks,))
         self._tick = 0
         self.account = Account()

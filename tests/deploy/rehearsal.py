@@ -22,18 +22,18 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from scaler.demo.cluster import Cluster
 from scaler.keda.client import KedaClient, Reading, ref
 from scaler.replay.behavior import parse_behavior
-from scaler.replay.hpa import SYNC_PERIOD, Autoscaler, HpaSpec
-from scaler.replay.pods import Pods
-from scaler.replay.proposal import Metric
-from scaler.replay.quantity import milli
+from scaler.replay.hpa import SYNC_PERIOD
 from tests.integration.conftest import PrometheusServer, free_port
 from tests.support import manifests
 from tests.support.manifests import DEPLOY, documents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from scaler.demo.cluster import Account
 
 KIND = DEPLOY / "kind"
 _KUBECTL = """#!{python}
@@ -56,38 +56,26 @@ class Workload:
         behavior = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
         self.metadata: dict[str, str] = spec["triggers"][0]["metadata"]
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
-        self._pods = Pods(
-            deployment["spec"]["replicas"], (container["readinessProbe"]["initialDelaySeconds"] // SYNC_PERIOD,)
+        self._cluster = Cluster(
+            target=float(self.metadata["threshold"]),
+            startup_ticks=container["readinessProbe"]["initialDelaySeconds"] // SYNC_PERIOD,
+            pods=deployment["spec"]["replicas"],
+            min_replicas=spec["minReplicaCount"],
+            max_replicas=spec["maxReplicaCount"],
+            behavior=parse_behavior(behavior),
         )
-        self._hpa = Autoscaler(
-            HpaSpec(
-                min_replicas=spec["minReplicaCount"],
-                max_replicas=spec["maxReplicaCount"],
-                metrics=(Metric(milli(float(self.metadata["threshold"]))),),
-                behavior=parse_behavior(behavior),
-            )
-        )
-        self._tick = 0
         self._file = file
-        self.short = self.load = 0.0
-        self.pods: list[int] = []
         self.sync(None, 0.0)
+
+    @property
+    def account(self) -> Account:
+        """What came of it so far."""
+        return self._cluster.account
 
     def sync(self, served: float | None, load: float) -> None:
         """One sync on what is served (None: an error), and what demo.sh is told of it."""
-        self._tick += 1
-        pods = self._pods
-        pods.advance(self._tick)
-        usage = None if served is None else milli(served)
-        verdict = self._hpa.sync(
-            self._tick * SYNC_PERIOD, (usage,), replicas=pods.total, pods=pods.total, ready=pods.ready
-        )
-        if verdict.replicas != pods.total:
-            pods.resize(self._tick, verdict.replicas)
-        self.pods.append(pods.total)
-        self.load += load
-        self.short += max(0.0, load - pods.ready * float(self.metadata["threshold"]))
-        self._file.write_text(f"{pods.ready} of {pods.total}")
+        self._cluster.sync(served, load)
+        self._file.write_text(f"{self._cluster.ready} of {self._cluster.total}")
 
 
 def _named(path: Path, kind: str) -> dict[str, dict[str, Any]]:
@@ -184,8 +172,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
     ports = {name: free_port() for name in ("load", "grpc", "http")}
     at = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
-    with tempfile.TemporaryDirectory(prefix="foresail-rehearsal-") as name, contextlib.ExitStack() as running:
-        directory = Path(name)
+    with tempfile.TemporaryDirectory(prefix="foresail-rehearsal-") as scratch, contextlib.ExitStack() as running:
+        directory = Path(scratch)
         (load,) = _named(KIND / "workload.yaml", "Deployment")["load"]["spec"]["template"]["spec"]["containers"]
         running.enter_context(_process(*_demo(load, listen=at["load"]), log=directory / "load.log"))
         names = {"demo-load": at["load"], "foresail": at["http"]}
@@ -194,10 +182,13 @@ def main() -> None:
         addresses = ("--grpc", at["grpc"], "--http", at["http"], "--allow-address", prometheus.removeprefix("http://"))
         running.enter_context(_process(*serve, *addresses, log=directory / "foresail.log"))
         both = asyncio.run(_run(directory, at["grpc"], prometheus, rounds))
-        for workload, account in both.items():
-            part = account.short / account.load if account.load else 0.0
-            pods = sum(account.pods) / len(account.pods)
-            said = {"workload": workload, "load_without_a_ready_pod": round(part, 4), "pods": round(pods, 2)}
+        for name, workload in both.items():
+            account = workload.account
+            said = {
+                "workload": name,
+                "load_without_a_ready_pod": round(account.shed, 4),
+                "pods": round(account.pods, 2),
+            }
             sys.stdout.write(json.dumps(said) + "\n")
 
 
