@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecasting.errors import InvalidSeries
+from forecasting.features.pasts import filled
 from forecasting.features.scalefree import Scale
 from forecasting.features.seen import FLOOR
-from forecasting.features.sequence import filled
 from forecasting.series import FloatArray  # noqa: TC001  # msgspec reads the annotations
 
 if TYPE_CHECKING:

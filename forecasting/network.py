@@ -34,6 +34,7 @@ __all__ = ["KNOTS", "NETWORKS", "Network"]
 KNOTS = (0.5, 0.75, 0.9, 0.96, 0.99)
 # Origins multiplied at once: as many as fill the processor's registers.
 _BLOCK = 8
+_ONE, _HALF = np.float32(1.0), np.float32(0.5)
 
 
 @stored_as("recurrent/1")
@@ -79,44 +80,46 @@ class Network:
         return cast("Float32Array", np.cumsum(raw, axis=2, dtype=np.float32))
 
     @cached_property
-    def _cell(self) -> tuple[Float32Array, Float32Array, Float32Array]:
-        """The cell's weights, gates first, in the order in, forget, out, candidate; of the first three, halved.
+    def _cell(self) -> Float32Array:
+        """From the state, a token and 1 to the gates in the order in, forget, out, candidate; shape (4 H, H + F + 1).
 
-        A sigmoid is a tanh of half its argument, so all gates take one call.
+        A sigmoid is (1 + a tanh of half its argument) / 2, so that all gates take one call. The halves are in here:
+        the state that goes in is twice what the out gate lets through.
         """
         units = len(self.cell_state)
         order = np.r_[0 : 2 * units, 3 * units : 4 * units, 2 * units : 3 * units]
         scale = np.where(np.arange(4 * units) < 3 * units, np.float32(0.5), np.float32(1.0))[:, None]
-        weights = (self.cell_input, self.cell_state, self.cell_bias[None])
-        of_input, of_state, bias = (np.ascontiguousarray(part.T[order] * scale) for part in weights)
-        return of_input, of_state, bias
+        parts = (self.cell_state.T * np.float32(0.5), self.cell_input.T, self.cell_bias[:, None])
+        return np.ascontiguousarray(np.concatenate(parts, axis=1)[order] * scale)
 
     def _encoded(self, tokens: Float32Array) -> Float32Array:
         """The cell's state after the last token; shape (N, 1, H)."""
-        of_input, of_state, bias = self._cell
-        units, half = of_state.shape[1], np.float32(0.5)
+        weights, units = self._cell, len(self.cell_state)
         count, length, features = tokens.shape
-        padded = np.zeros((-(-count // _BLOCK) * _BLOCK, length, features), dtype=np.float32)
+        blocks, used = -(-count // _BLOCK), min(count, _BLOCK)
+        # twice the state, beside the token that comes with it and 1: one product makes all gates
+        entering = np.zeros((length + 1, blocks, weights.shape[1], _BLOCK), dtype=np.float32)
+        padded = np.zeros((blocks * _BLOCK, length, features), dtype=np.float32)
         padded[:count] = tokens
-        blocks = padded.reshape(-1, _BLOCK, length, features).transpose(2, 0, 3, 1)
-        driven = of_input @ np.ascontiguousarray(blocks)  # (T, blocks, 4 H, _BLOCK)
-        driven += bias
-        used = min(count, _BLOCK)  # of a block that is not full, the rest is neither squashed nor added
-        product = np.empty(driven.shape[1:], dtype=np.float32)
-        state = np.zeros((len(product), units, _BLOCK), dtype=np.float32)
-        gates = np.empty((len(product), 4 * units, used), dtype=np.float32)
-        memory, added = np.zeros((2, len(product), units, used), dtype=np.float32)
-        open_, product_, state_ = gates[:, : 3 * units], product[..., :used], state[..., :used]
-        for drive in driven[..., :used]:
-            np.matmul(of_state, state, out=product)
-            np.add(product_, drive, out=gates)
-            np.tanh(gates, out=gates)
-            open_ *= half
-            open_ += half
-            memory *= gates[:, units : 2 * units]
-            memory += np.multiply(gates[:, :units], gates[:, 3 * units :], out=added)
-            np.multiply(np.tanh(memory, out=added), gates[:, 2 * units : 3 * units], out=state_)
-        return state.swapaxes(1, 2).reshape(-1, 1, units)[:count]
+        entering[:-1, :, units:-1] = padded.reshape(blocks, _BLOCK, length, features).transpose(2, 0, 3, 1)
+        entering[:, :, -1] = 1.0
+        driven = np.empty((blocks, 4 * units, _BLOCK), dtype=np.float32)
+        # the gates in, forget and out, the candidate, and the memory: what is multiplied lies side by side
+        cell = np.zeros((blocks, 5 * units, used), dtype=np.float32)
+        gates, open_, memory = cell[:, : 4 * units], cell[:, : 3 * units], cell[:, 4 * units :]
+        of_both, both, out = cell[:, : 2 * units], cell[:, 3 * units :], cell[:, 2 * units : 3 * units]
+        added = np.empty((blocks, 2 * units, used), dtype=np.float32)
+        new, kept = added[:, :units], added[:, units:]
+        driven_ = driven[..., :used]  # of a block that is not full, the rest is neither squashed nor added
+        for now, state in zip(entering[:-1], entering[1:, :, :units, :used], strict=True):
+            np.matmul(weights, now, out=driven)
+            np.tanh(driven_, out=gates)
+            np.add(open_, _ONE, out=open_)
+            np.multiply(of_both, both, out=added)
+            np.add(new, kept, out=memory)
+            np.multiply(memory, _HALF, out=memory)
+            np.multiply(np.tanh(memory, out=new), out, out=state)
+        return (entering[-1, :, :units] * _HALF).swapaxes(1, 2).reshape(-1, 1, units)[:count]
 
     def digest(self) -> str:
         """Names these weights wherever they are referred to: 16 hexadecimal digits."""

@@ -18,10 +18,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forecasting.features.pasts import lead
 from forecasting.features.seen import FLOOR
 
 if TYPE_CHECKING:
@@ -29,32 +30,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from forecasting.features.pasts import Pasts, Window
     from forecasting.features.rolling import Float32Array
-    from forecasting.series import FloatArray, TimeSeries
+    from forecasting.series import FloatArray
     from forecasting.windows import IntArray
 
-_Float = TypeVar("_Float", bound=np.floating[Any])
-
-__all__ = [
-    "ASKS",
-    "FILL",
-    "HORIZON_MINUTES",
-    "STATICS",
-    "TOKENS",
-    "Inputs",
-    "Pasts",
-    "Rows",
-    "Stack",
-    "filled",
-    "in_units",
-    "inputs",
-    "reach",
-]
+__all__ = ["ASKS", "HORIZON_MINUTES", "STATICS", "TOKENS", "Inputs", "inputs", "reach"]
 
 # Horizons that the network is trained at; further ones are told as the furthest.
 HORIZON_MINUTES = 60
-FILL = 15  # minutes through which a missing sample takes the last known one
-_HIGHEST = 2.0**20  # loads above so many times the unit are cut
 _LEVEL = 15  # minutes whose mean is the level, 3 samples at least
 _DAYS = (1, 2, 3, 4, 5, 6, 7, 14)
 _BESIDE = (1, 7)  # days before, whose bins stand beside the last day's
@@ -65,7 +49,7 @@ _BINS = ((120, 6), (60, 6), (30, 6), (15, 6), (5, 12), (2, 10), (1, 10))
 # A series that has shown no moves yet is taken to move like this, with the weight of so many samples.
 _USUAL_MOVE, _USUAL_COUNT = 0.25, 6.0
 _CUT = 12.0  # spreads
-_FEW = 4  # origins: picked one by one
+_PERIODS = np.array([86400, 604800, 3600, 900])  # seconds
 
 #: Shapes of the inputs: tokens (T, F), features of an ask, features of the origin.
 TOKENS = (sum(count for _, count in _BINS), 4 + 2 * len(_BESIDE) + 1)
@@ -92,131 +76,10 @@ class Inputs:
     spread: FloatArray
 
 
-class Pasts(Protocol):
-    """The pasts of N origins."""
-
-    step: int
-
-    @property
-    def times(self) -> IntArray:
-        """Epoch seconds of the origins; shape (N,)."""
-        ...
-
-    def take(self, oldest: int, newest: int) -> FloatArray:
-        """Loads in units from `oldest` to `newest` steps before each origin, both included; NaN where unknown.
-
-        Shape (N, oldest - newest + 1), the oldest first.
-        """
-        ...
-
-
-class Rows:
-    """Positions of one series as `Pasts`.
-
-    Args:
-        loads: In units, short gaps filled; shape (n,).
-        start: Time of the first of them, epoch seconds.
-        step: Seconds between them.
-        origins: Positions; shape (N,).
-        seen: How many samples of its past each origin is shown; None: all. Shape (N,).
-    """
-
-    def __init__(
-        self, loads: FloatArray, start: int, step: int, origins: IntArray, *, seen: IntArray | None = None
-    ) -> None:
-        self.step = step
-        self._loads, self._start, self._origins, self._seen = loads, start, origins, seen
-
-    @classmethod
-    def of(cls, series: TimeSeries, origins: IntArray, unit: float, *, seen: IntArray | None = None) -> Rows:
-        """Positions of this series, its loads divided by `unit`."""
-        return cls(in_units(series.values, unit, series.step), series.start, series.step, origins, seen=seen)
-
-    @property
-    def times(self) -> IntArray:
-        """See `Pasts.times`."""
-        return self._start + self.step * self._origins
-
-    def at(self, some: slice) -> Rows:
-        """Some of the origins."""
-        seen = None if self._seen is None else self._seen[some]
-        return Rows(self._loads, self._start, self.step, self._origins[some], seen=seen)
-
-    def take(self, oldest: int, newest: int) -> FloatArray:
-        """See `Pasts.take`."""
-        width = oldest - newest + 1
-        first = self._origins - oldest
-        if len(first) <= _FEW:
-            found = _parts([self._loads] * len(first), first.tolist(), width)
-        else:
-            lead = max(0, -int(first.min()))
-            padded = np.concatenate([np.full(lead, np.nan), self._loads]) if lead else self._loads
-            found = np.lib.stride_tricks.sliding_window_view(padded, width)[first + lead]
-        if self._seen is not None:
-            found[np.arange(oldest, newest - 1, -1) >= self._seen[:, None]] = np.nan
-        return np.asarray(found)
-
-
-class Stack:
-    """The ends of many series as `Pasts`: an origin each.
-
-    Args:
-        series: On one grid; the origins are their last samples.
-        units: Loads are divided by them; one for each series.
-    """
-
-    def __init__(self, series: Sequence[TimeSeries], units: Sequence[float]) -> None:
-        self.step = series[0].step
-        self.times: IntArray = np.array([one.end for one in series], dtype=np.int64)
-        width = reach(self.step)
-        self._units = np.array(units)[:, None]
-        # what is not looked at is neither copied nor divided
-        self._ends = [filled(one.values[-width:], self.step) for one in series]
-
-    def take(self, oldest: int, newest: int) -> FloatArray:
-        """See `Pasts.take`."""
-        out = _parts(self._ends, [len(seen) - 1 - oldest for seen in self._ends], oldest - newest + 1)
-        with np.errstate(over="ignore", under="ignore"):
-            out /= self._units
-        return np.minimum(np.maximum(out, 0.0, out=out), _HIGHEST, out=out)
-
-
-def _parts(sources: Sequence[FloatArray], firsts: Sequence[int], width: int) -> FloatArray:
-    """So many samples of each source from a position on, NaN before its first; shape (N, width)."""
-    out = np.empty((len(sources), width))
-    for row, source, first in zip(out, sources, firsts, strict=True):
-        part = source[max(0, first) : max(0, first + width)]
-        unknown = width - part.size
-        row[unknown:] = part
-        if unknown:
-            row[:unknown] = np.nan
-    return out
-
-
-def in_units(values: FloatArray, unit: float, step: int) -> FloatArray:
-    """Loads in units with short gaps filled, none negative, none absurd."""
-    with np.errstate(over="ignore", under="ignore"):
-        loads = filled(values, step) / unit
-    return np.minimum(np.maximum(loads, 0.0, out=loads), _HIGHEST, out=loads)
-
-
-def filled(values: FloatArray, step: int) -> FloatArray:
-    """Short gaps take the last known value; the same array where there are none."""
-    if not np.isnan(values.sum()):  # one pass, where all is known
-        return values
-    gaps = np.flatnonzero(np.isnan(values))
-    begins = np.diff(gaps, prepend=-2) > 1
-    last = gaps[begins][np.cumsum(begins) - 1] - 1
-    near = (last >= 0) & (gaps - last <= _steps(FILL, step))
-    out = values.copy()
-    out[gaps[near]] = values[last[near]]
-    return out
-
-
 def reach(step: int) -> int:
     """How many samples back the inputs look, for horizons up to a day: two weeks and a little."""
-    layout = _layout(step)
-    return _DAYS[-1] * layout.day + layout.level + layout.around + _steps(FILL, step) + 2
+    layout = _layout(step, (1,))
+    return _DAYS[-1] * layout.day + layout.level + layout.around + lead(step) + 2
 
 
 def inputs(pasts: Pasts, horizons: Sequence[int]) -> Inputs:
@@ -226,62 +89,104 @@ def inputs(pasts: Pasts, horizons: Sequence[int]) -> Inputs:
         pasts: Where the origins are and what came before each.
         horizons: Steps, 1 or more, increasing; the asks are the values at them, then the peaks up to them.
     """
-    layout = _layout(pasts.step)
-    recent = pasts.take(layout.day + layout.level + max(horizons), 0)
-    level = _log_mean(recent[:, -layout.level :]).astype(np.float64)
-    lately = _lately(recent, layout, horizons)
-    days = _of_days(pasts, layout, horizons)
+    layout = _layout(pasts.step, tuple(horizons))
+    loads = _Loads(pasts.take(layout.windows), layout)
+    end = layout.last + 1
+    level = loads.mean(np.array([end - layout.level]), np.array([end])).astype(np.float64)
+    lately = _lately(loads, layout)
+    days = _of_days(loads, layout)
     spread = _spread(lately[0], days[:, 0] - days[:, 3])
-    now = level[:, None]
-    asks = np.concatenate([_seasonal(days, now, spread), _moves(lately, spread)], axis=2)
-    asks = np.concatenate([asks, _ahead(horizons, pasts.step, len(level)), np.log(spread)[:, :, None]], axis=2)
-    known = ~np.isnan(days[:, 0, :, 0]).T
-    wide = spread[:, len(horizons) - 1]
+    wide = spread[:, len(horizons) - 1 : len(horizons)]
+    asks = np.stack([*_seasonal(days, level, spread), *_moves(lately, spread), *layout.ahead_of(level), np.log(spread)])
+    statics = np.concatenate([_clock(pasts, level, wide), ~np.isnan(days[:, 0, :, 0]).T], axis=1)
     return Inputs(
-        tokens=_tokens(pasts, layout, recent, now, wide),
-        asks=_clean(asks),
-        statics=_clean(np.concatenate([_clock(pasts, now, wide), known], axis=1)),
-        level=level,
+        tokens=_tokens(loads, layout, level.astype(np.float32), wide.astype(np.float32)),
+        asks=np.ascontiguousarray(_clean(asks).transpose(1, 2, 0)),
+        statics=_clean(statics),
+        level=level[:, 0],
         spread=spread,
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Layout:
-    """Where everything lies on a grid of `step` seconds."""
+    """Where everything lies on a grid of `step` seconds.
 
-    step: int
+    Former days' windows come first, then the last day with what comes before it, then the days that stand beside it
+    and one sample more, where their last bin ends.
+    """
+
     day: int
     level: int
     around: int
     near: int
     stride: int
-    bins: IntArray  # (T, 2): first and last + 1, counted from a day before the origin
-    widths: FloatArray
+    horizons: IntArray
+    windows: tuple[Window, ...]
+    width: int  # of a former day's window
+    before: int  # of its samples come before the origin's time of day
+    first: int  # column of the last day's window
+    last: int  # column of the origin
+    bins: IntArray  # (1 + beside, T, 2): first column and last + 1
+    widths: FloatArray  # of bins, as the network is told
+    lately: tuple[int, ...]  # of the strided moves
+    ahead: FloatArray  # (4, A): which ask it is
+
+    def ahead_of(self, level: FloatArray) -> FloatArray:
+        """Which ask it is, for as many origins; shape (4, N, A)."""
+        return np.broadcast_to(self.ahead[:, None], (4, len(level), self.ahead.shape[1]))
 
 
-@lru_cache(maxsize=32)
-def _layout(step: int) -> _Layout:
-    day = max(1, 86400 // step)
-    ages, widths, age = [], [], 1440
+@lru_cache(maxsize=64)
+def _layout(step: int, horizons: tuple[int, ...]) -> _Layout:
+    day, longest = max(1, 86400 // step), max(horizons)
+    level, around, stride = max(3, _steps(_LEVEL, step)), _steps(_AROUND, step), _steps(5, step)
+    before = max(level - 1, around)
+    before += lead(step)  # every window begins with what its first gap is filled from
+    width, recent = before + 1 + longest + around, lead(step) + day + level + longest
+    first = len(_DAYS) * width
+    last = first + recent
+    each = lead(step) + day
+    beside = [(days * day + each - 1, days * day) for days in _BESIDE]
+    beside[-1] = (beside[-1][0], beside[-1][1] - 1)
+    bins = last + 1 - day + np.arange(1 + len(_BESIDE))[:, None, None] * each + _bins(step, day)
+    return _Layout(
+        day=day,
+        level=level,
+        around=around,
+        near=_steps(5, step),
+        stride=stride,
+        horizons=np.array(horizons),
+        windows=(*((d * day + before, d * day - longest - around) for d in _DAYS), (recent, 0), *beside),
+        width=width,
+        before=before,
+        first=first,
+        last=last,
+        bins=bins,
+        widths=np.log(np.repeat(*np.array(_BINS).T)) / math.log(120),
+        lately=tuple(max(1, _steps(minutes, step) // stride) for minutes in _LATELY),
+        ahead=_ahead(np.array(horizons) * step / 60),
+    )
+
+
+def _bins(step: int, day: int) -> IntArray:
+    """First and last + 1 sample of each bin, counted from a day before the origin; shape (T, 2)."""
+    ages, age = [], 1440
     for width, count in _BINS:
         for _ in range(count):
             # a bin holds the samples whose steps it overlaps: one at least, however long the step
             newest = min(day - 1, (age - width) * 60 // step)
             oldest = min(day, max(newest + 1, math.ceil(age * 60 / step)))
             ages.append((day - oldest, day - newest))
-            widths.append(float(width))
             age -= width
-    return _Layout(
-        step=step,
-        day=day,
-        level=max(3, _steps(_LEVEL, step)),
-        around=_steps(_AROUND, step),
-        near=_steps(5, step),
-        stride=_steps(5, step),
-        bins=np.array(ages, dtype=np.int64),
-        widths=np.array(widths),
-    )
+    return np.array(ages, dtype=np.int64)
+
+
+def _ahead(minutes: FloatArray) -> FloatArray:
+    """Which ask it is; shape (4, A)."""
+    log = np.log(np.minimum(minutes, HORIZON_MINUTES)) / math.log(HORIZON_MINUTES)
+    none, ones = np.zeros_like(log), np.ones_like(log)
+    return np.concatenate([[none, log, none, log**2], [ones, none, log, log**2]], axis=1)
 
 
 def _steps(minutes: float, step: int) -> int:
@@ -290,71 +195,105 @@ def _steps(minutes: float, step: int) -> int:
 
 def _log(loads: FloatArray) -> Float32Array:
     """In single precision, ten times as fast and more than the features need."""
-    return np.asarray(np.log((loads + FLOOR).astype(np.float32)))
+    out = np.add(loads, FLOOR, out=np.empty(loads.shape, dtype=np.float32), casting="same_kind")
+    return np.asarray(np.log(out, out=out))
 
 
-def _sums(loads: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Cumulative sum and count of what is known, a column longer."""
-    missing = np.isnan(loads)
-    total = np.zeros((len(loads), loads.shape[1] + 1))
-    if not missing.any():
-        np.cumsum(loads, axis=1, out=total[:, 1:])
-        return total, np.broadcast_to(np.arange(float(total.shape[1])), total.shape)
-    count = np.zeros_like(total)
-    np.cumsum(np.where(missing, 0.0, loads), axis=1, out=total[:, 1:])
-    np.cumsum(~missing, axis=1, out=count[:, 1:])
-    return total, count
+class _Loads:
+    """What was taken, its logarithms, and its sums.
+
+    Args:
+        loads: See `Pasts.take`; shape (N, columns).
+        layout: Which column is what.
+    """
+
+    def __init__(self, loads: FloatArray, layout: _Layout) -> None:
+        missing = np.isnan(loads)
+        self.missing = missing if missing.any() else None
+        self.loads = loads if self.missing is None else np.where(missing, 0.0, loads)
+        columns = layout.last + 1
+        #: -inf where unknown; a column more, for reductions end before a column
+        self.log = _log(loads[:, : columns + 1])
+        self._total = np.zeros((len(loads), columns + 1))
+        np.cumsum(self.loads[:, :columns], axis=1, out=self._total[:, 1:])
+        self._known: IntArray | None = None
+        if self.missing is not None:
+            self.log[missing[:, : columns + 1]] = -np.inf
+            self._known = np.zeros(self._total.shape, dtype=np.int64)
+            np.cumsum(~missing[:, :columns], axis=1, out=self._known[:, 1:])
+
+    def mean(self, first: IntArray, end: IntArray) -> Float32Array:
+        """Log of the mean of columns from `first` on before `end`, NaN where none is known; shape (N, *indices)."""
+        total = self._total.take(end, axis=1) - self._total.take(first, axis=1)
+        known = end - first if self._known is None else self._known.take(end, axis=1) - self._known.take(first, axis=1)
+        return _log(_ratio(np.maximum(total, 0.0, out=total), known))
+
+    def rolling_mean(self, first: int, end: int, width: int) -> Float32Array:
+        """The same of any `width` columns in a row from `first` on before `end`; shape (N, end - first - width + 1)."""
+        late, early = slice(first + width, end + 1), slice(first, end + 1 - width)
+        total = self._total[:, late] - self._total[:, early]
+        known = width if self._known is None else self._known[:, late] - self._known[:, early]
+        return _log(_ratio(np.maximum(total, 0.0, out=total), known))
+
+    def bins(self, edges: IntArray) -> tuple[Float32Array, FloatArray | float]:
+        """Log of the mean in each bin and the share that is known; each (N, *bins). `edges`: (*bins, 2)."""
+        shape, at = (len(self.loads), *edges.shape[:-1]), edges.reshape(-1)
+        total = np.add.reduceat(self.loads, at, axis=1)[:, ::2].reshape(shape)
+        held = edges[..., 1] - edges[..., 0]
+        if self.missing is None:
+            return _log(_ratio(total, held)), 1.0
+        known = np.add.reduceat(~self.missing, at, axis=1, dtype=np.int64)[:, ::2].reshape(shape)
+        return _log(_ratio(total, known)), known / held
 
 
-def _ratio(total: FloatArray, count: FloatArray | IntArray) -> FloatArray:
-    return np.asarray(total / np.where(count > 0, count, np.nan))
-
-
-def _log_mean(loads: FloatArray) -> Float32Array:
-    total, count = _sums(loads)
-    return _log(_ratio(np.maximum(total[:, -1], 0.0), count[:, -1]))
+def _ratio(total: FloatArray, count: IntArray | int) -> FloatArray:
+    """NaN where there is none."""
+    if isinstance(count, int):
+        return np.divide(total, count, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # sums of nothing are 0
+        return np.divide(total, count, dtype=np.float64)
 
 
 def _rolling_highest(log: Float32Array, wanted: Sequence[int]) -> dict[int, Float32Array]:
-    """Maximum of the latest w samples at every column, for each w; -inf where all are unknown."""
-    highest, width, out = np.where(np.isnan(log), np.float32(-np.inf), log), 1, {}
-    for w in sorted(wanted):
+    """Maximum of w columns from every column on, for each w in increasing order; -inf where all are unknown."""
+    highest, width, out = log, 1, {}
+    for w in wanted:
         while width < w:
             by = min(width, w - width)
-            longer = np.empty_like(highest)
-            longer[:, :by] = highest[:, :by]
-            np.maximum(highest[:, by:], highest[:, :-by], out=longer[:, by:])
-            highest, width = longer, width + by
+            highest, width = np.maximum(highest[..., by:], highest[..., :-by]), width + by
         out[w] = highest
     return out
 
 
-def _known(highest: NDArray[_Float]) -> NDArray[_Float]:
-    return np.where(np.isneginf(highest), highest.dtype.type(np.nan), highest)
+def _known(extremes: Float32Array) -> Float32Array:
+    """NaN instead of what is the extreme of nothing."""
+    return np.where(np.isinf(extremes), np.float32(np.nan), extremes)
 
 
-def _lately(recent: FloatArray, layout: _Layout, horizons: Sequence[int]) -> FloatArray:
+def _lately(loads: _Loads, layout: _Layout) -> FloatArray:
     """How log-loads moved from positions of the last day, for each ask.
 
     Returns:
         Mean square over the day and, for each of _LATELY, mean square, mean and maximum; shape (7, N, A). NaN where
         nothing is known.
     """
-    total, count = _sums(recent)
-    width, last = layout.level, recent.shape[1] - 1
-    mean = _ratio(np.maximum(total[:, width:] - total[:, :-width], 0.0), count[:, width:] - count[:, :-width])
-    log = _log(recent)
+    width, end = layout.level, layout.last + 1 - layout.first
+    level = loads.rolling_mean(layout.first, layout.last + 1, width)
+    log = loads.log[:, layout.first :]
+    horizons = layout.horizons.tolist()  # on a coarse grid some are there twice
     highest = _rolling_highest(log, horizons)
-    # the latest moves whose outcome is known: they end now, some minutes ago, ...
-    back = slice(last, last - layout.day, -layout.stride)
-    ended = log[:, back]
-    moves = np.empty((len(recent), 2, len(horizons), ended.shape[1]), dtype=np.float32)
+
+    def back(begin: int) -> slice:
+        """The latest moves whose outcome is known: they end now, some minutes ago, ..."""
+        return slice(begin, begin - layout.day, -layout.stride)
+
+    ended = log[:, back(end - 1)]
+    moves = np.empty((len(log), 2, len(horizons), ended.shape[1]), dtype=np.float32)
     for i, horizon in enumerate(horizons):
-        begin = last - horizon - width + 1
-        level = _log(mean[:, begin : begin - layout.day : -layout.stride])
-        np.subtract(ended, level, out=moves[:, 0, i])
-        np.subtract(highest[horizon][:, back], level, out=moves[:, 1, i])
-    return _summed(moves.reshape(len(recent), -1, ended.shape[1]), layout)
+        began = level[:, back(end - horizon - width)]
+        np.subtract(ended, began, out=moves[:, 0, i])
+        np.subtract(highest[horizon][:, back(end - horizon)], began, out=moves[:, 1, i])
+    return _summed(moves.reshape(len(log), -1, ended.shape[1]), layout)
 
 
 def _summed(moves: Float32Array, layout: _Layout) -> FloatArray:
@@ -364,58 +303,43 @@ def _summed(moves: Float32Array, layout: _Layout) -> FloatArray:
     if unknown is not None:
         moves[unknown] = 0.0
     squares = np.square(moves)
-    out = [_ratio(squares.sum(axis=2), known.sum(axis=2))]
-    for minutes in _LATELY:
-        some = slice(0, max(1, _steps(minutes, layout.step) // layout.stride))
-        held, seen = known[..., some].sum(axis=2), moves[..., some]
-        total = seen.sum(axis=2)
-        if unknown is not None:
-            seen = np.where(unknown[..., some], np.float32(-np.inf), seen)
-        out += [_ratio(squares[..., some].sum(axis=2), held), _ratio(total, held), _known(seen.max(axis=2))]
-    return np.stack(out)
+    out = np.empty((1 + 3 * len(layout.lately), *moves.shape[:2]))
+    for i, count in enumerate((moves.shape[2], *layout.lately)):
+        some = slice(0, count)
+        held = min(count, moves.shape[2]) if unknown is None else np.count_nonzero(known[..., some], axis=2)
+        at = max(0, 3 * i - 2)
+        out[at] = _ratio(squares[..., some].sum(axis=2), held)
+        if i:
+            seen = moves[..., some]
+            out[at + 1] = _ratio(seen.sum(axis=2), held)
+            if unknown is not None:
+                seen = np.where(unknown[..., some], np.float32(-np.inf), seen)
+            out[at + 2] = _known(seen.max(axis=2))
+    return out
 
 
-def _of_days(pasts: Pasts, layout: _Layout, horizons: Sequence[int]) -> FloatArray:
+def _of_days(loads: _Loads, layout: _Layout) -> FloatArray:
     """What came after the same time on former days.
 
     Returns:
         For each ask: what came, its mean around then, the highest around then, and the level then; shape
         (days, 4, N, A).
     """
-    longest, around, near = max(horizons), layout.around, layout.near
-    before = max(layout.level - 1, around)
-    loads = np.concatenate([
-        _ending(pasts, day * layout.day + before, day * layout.day - longest - around) for day in _DAYS
-    ])  # fmt: skip
-    log = _log(loads)
-    total, count = _sums(loads)
-
-    def mean(low: IntArray, high: IntArray) -> Float32Array:
-        return _log(_ratio(np.maximum(total[:, high] - total[:, low], 0.0), count[:, high] - count[:, low]))
-
-    begin, then = before + 1, before + np.array(horizons)
-    level = mean(np.array([begin - layout.level]), np.array([begin]))
-    filled = np.where(np.isnan(log), np.float32(-np.inf), log)
-    peak = np.maximum.accumulate(filled[:, begin:], axis=1)
-    wide = np.maximum.accumulate(filled[:, begin - around :], axis=1)
-    about = _rolling_highest(log, (2 * around + 1,))[2 * around + 1]
-    half = len(horizons)
-    out = np.empty((len(loads), 4, 2 * half))
-    out[:, 0, :half], out[:, 0, half:] = log[:, then], _known(peak[:, then - begin])
-    out[:, 1, :half] = mean(then - near, then + near + 1)
-    out[:, 1, half:] = mean(np.full(half, begin), then + 1)
-    out[:, 2, :half] = _known(about[:, then + around])
-    out[:, 2, half:] = _known(wide[:, then - begin + 2 * around])
-    out[:, 3] = level
-    return out.reshape(len(_DAYS), -1, 4, 2 * half).swapaxes(1, 2)
-
-
-def _ending(pasts: Pasts, oldest: int, newest: int) -> FloatArray:
-    """As `Pasts.take`, but what lies after the origin is unknown, not an error."""
-    if newest >= 0:
-        return pasts.take(oldest, newest)
-    seen = pasts.take(oldest, 0)
-    return np.concatenate([seen, np.full((len(seen), -newest), np.nan)], axis=1)
+    around, near, half = layout.around, layout.near, len(layout.horizons)
+    begin, then = layout.before + 1, layout.before + layout.horizons
+    days = layout.width * np.arange(len(_DAYS))[:, None]
+    log = loads.log[:, : layout.first].reshape(-1, len(_DAYS), layout.width)
+    wide = np.maximum.accumulate(log[..., begin - around :], axis=2)
+    peak = np.maximum.accumulate(log[..., begin:], axis=2)
+    out = np.empty((len(_DAYS), 4, len(log), 2 * half), dtype=np.float32)
+    by_day = out.transpose(2, 0, 1, 3)  # origins first, as in the loads
+    by_day[:, :, 0, :half], by_day[:, :, 0, half:] = log[..., then], peak[..., then - begin]
+    by_day[:, :, 1, :half] = loads.mean(days + then - near, days + then + near + 1)
+    by_day[:, :, 1, half:] = loads.mean(days + begin, days + then + 1)
+    by_day[:, :, 2, :half] = _rolling_highest(log, (2 * around + 1,))[2 * around + 1][..., then - around]
+    by_day[:, :, 2, half:] = wide[..., then - begin + 2 * around]
+    by_day[:, :, 3] = loads.mean(days + begin - layout.level, days + begin)
+    return _known(out).astype(np.float64)
 
 
 def _spread(mean_square: FloatArray, ramps: FloatArray) -> FloatArray:
@@ -428,99 +352,84 @@ def _spread(mean_square: FloatArray, ramps: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt((day + clock) / 2) + 0.01)
 
 
-def _seasonal(days: FloatArray, level: FloatArray, spread: FloatArray) -> FloatArray:
-    """Former days in units of the spread; shape (N, A, 15). `days`: (days, 4, N, A)."""
-    came, mean, widest, then = (days[:, i] for i in range(4))
-    ramps, steady, wide = ((x - then) / spread for x in (came, mean, widest))
-    against = (came - level) / spread
-    week = slice(0, 7)
-    parts = [ramps[0], ramps[6], _mean(ramps), _highest(ramps), _mean(steady), _mean(wide), _highest(wide[week])]
-    parts += [_mean(ramps[:3]), against[0], against[6], _mean(against), _highest(against), -_highest(-against)]
-    parts += [steady[0] + (then[0] - level) / spread, _deviation(ramps)]
-    return np.stack(parts, axis=2)
+def _seasonal(days: FloatArray, level: FloatArray, spread: FloatArray) -> list[FloatArray]:
+    """Former days in units of the spread; 15 of shape (N, A). `days`: (days, 4, N, A)."""
+    then = days[:, 3]
+    # what came, against the level then; its mean then; the highest around then; what came, against the level now
+    ratios = np.stack([days[:, 0] - then, days[:, 1] - then, days[:, 2] - then, days[:, 0] - level])
+    ratios /= spread
+    missing = np.isnan(ratios)
+    known = (~missing).sum(axis=1)
+    zeroed = np.where(missing, 0.0, ratios)
+    ramps, steady, wide, against = (_ratio(zeroed[i].sum(axis=0), known[i]) for i in range(4))
+    lowest = np.where(missing, np.inf, ratios)[3].min(axis=0)
+    ratios_or_least = np.where(missing, -np.inf, ratios)
+    highest = _known(ratios_or_least.max(axis=1))
+    recent = _ratio(zeroed[0, :3].sum(axis=0), (~missing[0, :3]).sum(axis=0))
+    spreading = _ratio(np.square(zeroed[0]).sum(axis=0), known[0]) - np.square(ramps)
+    return [
+        ratios[0, 0],
+        ratios[0, 6],
+        ramps,
+        highest[0],
+        steady,
+        wide,
+        _known(ratios_or_least[2, :7].max(axis=0)),
+        recent,
+        ratios[3, 0],
+        ratios[3, 6],
+        against,
+        highest[3],
+        _known(lowest),
+        ratios[1, 0] + (then[0] - level) / spread,
+        np.sqrt(np.maximum(spreading, 0.0)),
+    ]
 
 
 def _moves(lately: FloatArray, spread: FloatArray) -> FloatArray:
-    """The last hour's and the last six hours' moves in units of the spread; shape (N, A, 7)."""
-    squares = (0, 1, 4)
-    return np.stack([(np.sqrt(x) if i in squares else x) / spread for i, x in enumerate(lately)], axis=2)
+    """The last hour's and the last six hours' moves in units of the spread; shape (7, N, A)."""
+    squares = [0, 1, 4]
+    out = lately.copy()
+    out[squares] = np.sqrt(lately[squares])
+    out /= spread
+    return out
 
 
-def _ahead(horizons: Sequence[int], step: int, n: int) -> FloatArray:
-    """Which ask it is; shape (N, A, 4)."""
-    log = np.log(np.minimum(np.array(horizons) * step / 60, HORIZON_MINUTES)) / math.log(HORIZON_MINUTES)
-    none, ones = np.zeros_like(log), np.ones_like(log)
-    value, peak = np.stack([none, log, none, log**2], axis=1), np.stack([ones, none, log, log**2], axis=1)
-    return np.broadcast_to(np.concatenate([value, peak]), (n, 2 * len(log), 4))
-
-
-def _tokens(pasts: Pasts, layout: _Layout, recent: FloatArray, level: FloatArray, spread: FloatArray) -> Float32Array:
-    """The sequence: for each bin mean, highest and lowest, whether known, the same bin of other days, its width."""
-    out = np.zeros((len(recent), *TOKENS))
-    unit = spread[:, None]
-    n, day = len(recent), layout.day
-    beside = [pasts.take(days * day + day - 1, days * day) for days in _BESIDE]
-    parts = _binned(np.concatenate([recent[:, -day:], *beside]), layout)
-    mean, share, highest, lowest = (part.reshape(1 + len(_BESIDE), n, -1) for part in parts)
-    for i, part in enumerate((mean[0], highest[0], lowest[0])):
-        out[:, :, i] = (part - level) / unit
-    out[:, :, 3] = share[0]
-    for i in range(len(_BESIDE)):
-        out[:, :, 4 + 2 * i] = (mean[1 + i] - level) / unit
-        out[:, :, 5 + 2 * i] = share[1 + i]
-    out[:, :, -1] = np.log(layout.widths) / math.log(120)
-    return _clean(out)
-
-
-def _binned(loads: FloatArray, layout: _Layout) -> tuple[Float32Array, FloatArray, Float32Array, Float32Array]:
-    """Log of the mean, share known, log of the highest and of the lowest, of each bin; each (N, T)."""
-    first, end = layout.bins.T
-    ends = np.stack([first, end], axis=1).reshape(-1)
-    missing = np.isnan(loads)
-    held = np.broadcast_to((end - first).astype(np.float64), (len(loads), len(first)))
-    filled = [np.concatenate([loads, np.zeros((len(loads), 1))], axis=1)] * 2
-    if missing.any():
-        filled = [np.where(np.isnan(filled[0]), nothing, filled[0]) for nothing in (0.0, np.inf)]
-        known = np.concatenate([~missing, np.zeros((len(loads), 1), dtype=bool)], axis=1)
-        held = np.add.reduceat(known, ends, axis=1, dtype=np.float64)[:, ::2]
-    mean = _log(_ratio(np.add.reduceat(filled[0], ends, axis=1)[:, ::2], held))
-    highest = np.maximum.reduceat(filled[0], ends, axis=1)[:, ::2]
-    lowest = np.minimum.reduceat(filled[1], ends, axis=1)[:, ::2]
-    unknown = held == 0
-    return (
-        mean,
-        held / (end - first),
-        np.where(unknown, np.float32(np.nan), _log(highest)),
-        np.where(unknown, np.float32(np.nan), _log(np.where(np.isinf(lowest), 0.0, lowest))),
-    )
+def _tokens(loads: _Loads, layout: _Layout, level: Float32Array, spread: Float32Array) -> Float32Array:
+    """The sequence: for each bin mean, highest and lowest, share known, the same bin of other days, its width."""
+    mean, share = loads.bins(layout.bins)
+    today = layout.bins[0].reshape(-1)
+    log = loads.log
+    # mean, highest, lowest; means of the other days
+    found = np.empty((len(log), 3 + len(_BESIDE), TOKENS[0]), dtype=np.float32)
+    found[:, 0], found[:, 3:] = mean[:, 0], mean[:, 1:]
+    found[:, 1] = _known(np.maximum.reduceat(log, today, axis=1)[:, ::2])
+    if loads.missing is not None:
+        log = np.where(np.isneginf(log), np.float32(np.inf), log)
+    found[:, 2] = _known(np.minimum.reduceat(log, today, axis=1)[:, ::2])
+    found -= level[:, :, None]
+    found /= spread[:, :, None]
+    by_bin = _clean(found).transpose(0, 2, 1)
+    out = np.empty((len(log), *TOKENS), dtype=np.float32)
+    out[:, :, :3], out[:, :, 4:-1:2] = by_bin[:, :, :3], by_bin[:, :, 3:]
+    out[:, :, 3:-1:2] = share if isinstance(share, float) else share.transpose(0, 2, 1)
+    out[:, :, -1] = layout.widths
+    return out
 
 
 def _clock(pasts: Pasts, level: FloatArray, spread: FloatArray) -> FloatArray:
     """Time of day, of the week and of the hour, the level, the spread and the step; shape (N, 12)."""
-    seconds = pasts.times
-    parts = []
-    for period in (86400, 604800, 3600, 900):
-        angle = 2 * math.pi * (seconds % period) / period
-        parts += [np.sin(angle), np.cos(angle)]
-    weekend = ((seconds // 86400 + 3) % 7 >= 5).astype(np.float64)
-    step = np.full(len(seconds), math.log(pasts.step / 60) / 2)
-    parts += [level[:, 0] / 3, weekend, np.log(spread), step]
-    return np.stack(parts, axis=1)
+    seconds = pasts.times[:, None]
+    angle = 2 * math.pi * (seconds % _PERIODS) / _PERIODS
+    out = np.empty((len(seconds), 12))
+    out[:, 0:8:2], out[:, 1:8:2] = np.sin(angle), np.cos(angle)
+    out[:, 8:9], out[:, 9:10] = level / 3, (seconds // 86400 + 3) % 7 >= 5
+    out[:, 10:11], out[:, 11] = np.log(spread), math.log(pasts.step / 60) / 2
+    return out
 
 
-def _clean(x: FloatArray) -> Float32Array:
-    """Unknown as 0, extremes cut, in single precision."""
-    return np.minimum(np.maximum(np.where(np.isnan(x), 0.0, x), -_CUT), _CUT).astype(np.float32)
-
-
-def _mean(days: FloatArray) -> FloatArray:
-    missing = np.isnan(days)
-    return _ratio(np.where(missing, 0.0, days).sum(axis=0), (~missing).sum(axis=0).astype(np.float64))
-
-
-def _highest(days: FloatArray) -> FloatArray:
-    return _known(np.where(np.isnan(days), -np.inf, days).max(axis=0))
-
-
-def _deviation(days: FloatArray) -> FloatArray:
-    return np.asarray(np.sqrt(np.maximum(_mean(np.square(days)) - np.square(_mean(days)), 0.0)))
+def _clean(x: NDArray[np.floating[Any]]) -> Float32Array:
+    """Unknown as 0, extremes cut, in single precision; overwrites what it is given."""
+    x[np.isnan(x)] = 0.0
+    np.minimum(np.maximum(x, -_CUT, out=x), _CUT, out=x)
+    return np.asarray(x, dtype=np.float32)

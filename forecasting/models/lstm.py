@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from forecasting.batch import ForecastBatch, predict_last, require_alike, require_step
+from forecasting.batch import ForecastBatch, require_alike, require_step
 from forecasting.boosting import KINDS, anchors
 from forecasting.calibration import GRID, conformal_quantiles, future, level_weights, running_maximum
 from forecasting.errors import InsufficientHistory, InvalidSeries
+from forecasting.features.pasts import Rows, Stack, in_units
 from forecasting.features.scalefree import Scale
 from forecasting.features.seen import FLOOR
-from forecasting.features.sequence import Rows, Stack, in_units, inputs, reach
+from forecasting.features.sequence import inputs, reach
 from forecasting.forecast import checked_levels, rearranged
 from forecasting.network import KNOTS, NETWORKS
 from forecasting.pretrained import PRETRAINED
@@ -32,7 +33,7 @@ from forecasting.series import FloatArray, TimeSeries
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from forecasting.features.sequence import Pasts
+    from forecasting.features.pasts import Pasts
     from forecasting.forecast import Forecast
     from forecasting.windows import IntArray
 
@@ -45,7 +46,7 @@ _CALIBRATION_ORIGINS = 1500
 _PRIOR = 200.0
 # Origins handled at once: bounds the memory of a batch.
 _CHUNK = 256
-_SERIES = 32  # of which two weeks each stay in the processor's cache
+_SERIES = 64  # what is taken of so many stays in the processor's cache
 # What an idle series may wake up to, as a multiple of the highest load that it has shown.
 _BEYOND = 1.1
 _MINUTES_APART = 15  # outcomes that overlap are not independent, nor are those next to each other
@@ -79,8 +80,10 @@ class FittedLstm:
 
     def predict(self, context: TimeSeries, *, horizon: int, levels: Sequence[float]) -> Forecast:
         """See `forecasting.forecaster.FittedForecaster.predict`."""
-        seen = context.last(self.context_length)
-        return predict_last(self, seen, horizon=horizon, levels=levels, purpose="a forecast from the last 15 minutes")
+        batch = self.predict_all([self], [context], horizon=horizon, levels=levels)
+        if not batch.known[0]:
+            raise InsufficientHistory("a forecast from the last 15 minutes", have=0, need=1)
+        return batch.forecast(0)
 
     def predict_many(
         self, series: TimeSeries, origins: IntArray, *, horizon: int, levels: Sequence[float]
@@ -88,8 +91,7 @@ class FittedLstm:
         """Forecasts from each of these positions of the series; see `forecasting.batch.PredictsMany`."""
         levels = checked_levels(levels)
         require_step(series, self.step)
-        if horizon < 1:
-            raise InvalidSeries(f"horizon must be 1 step or more, not {horizon}")
+        _require_horizon(horizon)
         origins = np.asarray(origins, dtype=np.int64)
         values = np.full((len(origins), len(levels), horizon), np.nan)
         peak = values.copy()
@@ -115,6 +117,7 @@ class FittedLstm:
         """
         levels = checked_levels(levels)
         require_alike(fitted, contexts, by="with one network")
+        _require_horizon(horizon)
         parts = []
         for first in range(0, len(fitted), _SERIES):
             some, seen = fitted[first : first + _SERIES], contexts[first : first + _SERIES]
@@ -122,6 +125,11 @@ class FittedLstm:
         values, peak = (np.concatenate(part) for part in zip(*parts, strict=True))
         origins = np.array([context.end for context in contexts], dtype=np.int64)
         return ForecastBatch(origins, contexts[0].step, levels, values, peak)
+
+
+def _require_horizon(horizon: int) -> None:
+    if horizon < 1:
+        raise InvalidSeries(f"horizon must be 1 step or more, not {horizon}")
 
 
 def _quantiles(

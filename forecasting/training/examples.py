@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecasting.calibration import future, running_maximum
+from forecasting.features.pasts import Rows, in_units
 from forecasting.features.scalefree import Scale
 from forecasting.features.seen import FLOOR
-from forecasting.features.sequence import Rows, in_units, inputs
+from forecasting.features.sequence import inputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

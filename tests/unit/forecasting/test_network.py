@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from forecasting.errors import InvalidState
-from forecasting.features.sequence import Rows, inputs
+from forecasting.features.pasts import Rows
+from forecasting.features.sequence import inputs
 from forecasting.models.naive import Naive
 from forecasting.network import KNOTS, Network
 from forecasting.serialise import dumps

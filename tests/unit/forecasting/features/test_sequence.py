@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from forecasting.features.pasts import Rows, Stack
 from forecasting.features.seen import FLOOR
-from forecasting.features.sequence import ASKS, STATICS, TOKENS, Inputs, Rows, Stack, in_units, inputs, reach
+from forecasting.features.sequence import ASKS, STATICS, TOKENS, Inputs, inputs, reach
 from forecasting.series import TimeSeries
 from tests.support.networks import daily_load
 
@@ -86,7 +87,8 @@ def test_tokens_of_a_straight_line_are_the_means_of_their_bins() -> None:
     assert last_bin_of_two[1] > last_bin_of_two[0] > last_bin_of_two[2]
 
 
-def test_ends_of_many_series_look_as_each_does_alone() -> None:
+@pytest.mark.parametrize("horizons", [[1, 6, 12], [1, 288]])
+def test_ends_of_many_series_look_as_each_does_alone(horizons: list[int]) -> None:
     # of any length, with gaps at any place, short ones filled and long ones not
     stacked = [daily_load(10.0**n, n, days=0.5 + 5 * n) for n in range(3)]
     gappy = stacked[2].values.copy()
@@ -94,15 +96,8 @@ def test_ends_of_many_series_look_as_each_does_alone() -> None:
     gappy[-400:-300] = np.nan
     stacked.append(TimeSeries(stacked[2].start, 300, gappy))
     units = [2.0 * 10.0**n for n in (0, 1, 2, 2)]
-    together = inputs(Stack(stacked, units), [1, 6, 12])
+    together = inputs(Stack(stacked, units), horizons)
     for row, (series, unit) in enumerate(zip(stacked, units, strict=True)):
-        alone = shown(series, [len(series) - 1], [1, 6, 12], unit)
+        alone = shown(series, [len(series) - 1], horizons, unit)
         for field in FIELDS:
             np.testing.assert_array_equal(getattr(together, field)[row], getattr(alone, field)[0])
-
-
-def test_gaps_of_a_quarter_of_an_hour_take_the_last_known_load() -> None:
-    nan = np.nan
-    values = np.array([nan, nan, 4.0, nan, nan, nan, nan, 8.0, nan])
-    np.testing.assert_array_equal(in_units(values, 4.0, 300), [nan, nan, 1.0, 1.0, 1.0, 1.0, nan, 2.0, 2.0])
-    np.testing.assert_array_equal(in_units(values, 4.0, 3600), [nan, nan, 1.0, 1.0, nan, nan, nan, 2.0, 2.0])
