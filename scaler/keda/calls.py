@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from google.protobuf.message import Message
     from grpc import aio
+
+    from scaler.keda.status import Status
 
 __all__ = ["CallObserver", "Calls"]
 
@@ -24,6 +27,14 @@ class CallObserver(Protocol):
 
     def __call__(self, method: str, code: grpc.StatusCode, seconds: float, /) -> None:
         """One call of `method`. CANCELLED: the client went. A stream's `seconds` are those it was open."""
+        ...
+
+
+class Asked(Protocol):
+    """A call, as far as its boundary asks."""
+
+    def auth_context(self) -> Mapping[str, Any]:
+        """What TLS knows of the caller."""
         ...
 
 
@@ -59,6 +70,25 @@ class Calls:
         except ForesailError as error:
             status = self.statuses.status(error, method="")
             await context.abort(status.code, status.text)
+
+    def at_once(
+        self, method: str, work: Callable[[bytes], Message | None], request: bytes, context: Asked
+    ) -> bytes | Status | None:
+        """The boundary around a call that is answered without waiting; None: `work` cannot."""
+        started = self.clock()
+        try:
+            if self.admit is not None:
+                self.admit(context.auth_context())
+            response = work(request)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets its status
+            status = self.statuses.status(error, method=method)
+            self.observer(method, status.code, self.clock() - started)
+            return status
+        if response is None:
+            return None
+        answer = response.SerializeToString()
+        self.observer(method, grpc.StatusCode.OK, self.clock() - started)
+        return answer
 
     def boundary(self, method: str, context: aio.ServicerContext[Any, Any]) -> _Boundary:
         """An `async with` around all that one call does."""

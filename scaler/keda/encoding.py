@@ -10,7 +10,9 @@ in thousandths. Only a formula (`scalingModifiers`) in an old KEDA sees the unit
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from google.protobuf.message import DecodeError, Message
 
 from scaler.decision import HIGHEST_SERVABLE
 from scaler.errors import ValueUnservable
@@ -20,10 +22,20 @@ if TYPE_CHECKING:
     from scaler.decision import Decision
     from scaler.trigger import TriggerConfig
 
-__all__ = ["activity", "metric_spec", "metrics"]
+__all__ = ["activity", "metric_spec", "metrics", "read"]
+
+_M = TypeVar("_M", bound=Message)
 
 _UNITS = (1, 10, 100, 1000)
 """Parts of 1 that the whole-number fields may count in."""
+
+
+def read(kind: type[_M], data: bytes) -> _M | None:
+    """The message that these bytes are; None if they are none of its kind."""
+    try:
+        return kind.FromString(data)
+    except DecodeError:
+        return None
 
 
 def metric_spec(trigger: TriggerConfig) -> GetMetricSpecResponse:

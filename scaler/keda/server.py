@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,10 +17,9 @@ from scaler.errors import InvalidSettings
 from scaler.keda.calls import Calls
 from scaler.keda.health import Health
 from scaler.keda.reflection import Reflection
-from scaler.keda.servicer import Servicer
+from scaler.keda.servicer import SERVICE, Servicer
 from scaler.keda.streams import REST, Streams
 from scaler.listen import listen_error
-from scaler.pb import externalscaler_pb2
 from scaler.pb.externalscaler_pb2_grpc import add_ExternalScalerServicer_to_server
 
 if TYPE_CHECKING:
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     import grpc
 
     from scaler.keda.calls import CallObserver
+    from scaler.keda.core_call import AtOnce
     from scaler.keda.desk import Desk
 
 __all__ = ["SERVICE", "KedaServer", "Limits"]
 
-SERVICE = externalscaler_pb2.DESCRIPTOR.services_by_name["ExternalScaler"].full_name
+_log = logging.getLogger(__name__)
+
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 
@@ -96,11 +98,7 @@ class KedaServer:
         servicer = Servicer(
             desk, calls=calls, streams=self._streams, deadline=limits.deadline, most_waiting=limits.calls
         )
-        self._server = aio.server(
-            options=_options(limits),
-            # a call counts from its first byte on: who begins calls and never ends them must not use up all of it
-            maximum_concurrent_rpcs=_UNFINISHED + limits.calls + limits.streams,
-        )
+        self._server = _server(limits, at_once=servicer.at_once())
         add_ExternalScalerServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         told = Reflection((SERVICE, _HEALTH, SERVICE_NAME), calls=calls)
@@ -149,6 +147,22 @@ class KedaServer:
         await self._server.stop(grace)
 
 
+def _server(limits: Limits, *, at_once: Mapping[str, AtOnce]) -> Any:  # noqa: ANN401  # generated code wants gRPC's own
+    """The core of gRPC, driven by us, or its asyncio server where a later release of gRPC does not let us."""
+    # a call counts from its first byte on: who begins calls and never ends them must not use up all of it
+    most, options = _UNFINISHED + limits.calls + limits.streams, _options(limits)
+    try:
+        from scaler.keda.core import CoreServer, usable  # noqa: PLC0415  # what it builds on may be no more
+    except ImportError as error:
+        reason = str(error)
+    else:
+        reason = usable()
+        if not reason:
+            return CoreServer(options=options, most=most, at_once=at_once)
+    _log.warning("calls take twice the CPU that they could: the core of this grpcio cannot be driven (%s)", reason)
+    return aio.server(options=options, maximum_concurrent_rpcs=most)
+
+
 def _options(limits: Limits) -> list[tuple[str, int]]:
     """Arguments of gRPC's core.
 
@@ -163,6 +177,8 @@ def _options(limits: Limits) -> list[tuple[str, int]]:
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.http2.max_pings_without_data", 0),
+        # its pings measure how much may be under way at once; answers of a few bytes need no measuring
+        ("grpc.http2.bdp_probe", 0),
         # other clients may ping every 10 s; more often three times over closes the connection
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.http2.max_ping_strikes", 2),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from scaler.errors import DeadlinePassed, LimitReached
-from scaler.keda.encoding import activity, metric_spec, metrics
+from scaler.keda.encoding import activity, metric_spec, metrics, read
+from scaler.pb import externalscaler_pb2
+from scaler.pb.externalscaler_pb2 import GetMetricsRequest, ScaledObjectRef
 from scaler.pb.externalscaler_pb2_grpc import ExternalScalerServicer
 from scaler.words import duration, plural
 
@@ -18,19 +21,20 @@ if TYPE_CHECKING:
 
     from scaler.decision import Decision
     from scaler.keda.calls import Calls
+    from scaler.keda.core_call import AtOnce
     from scaler.keda.desk import Desk
     from scaler.keda.streams import Streams
     from scaler.pb.externalscaler_pb2 import (
         GetMetricSpecResponse,
-        GetMetricsRequest,
         GetMetricsResponse,
         IsActiveResponse,
-        ScaledObjectRef,
     )
     from scaler.trigger import TriggerConfig
 
 
-__all__ = ["Servicer"]
+__all__ = ["SERVICE", "Servicer"]
+
+SERVICE = externalscaler_pb2.DESCRIPTOR.services_by_name["ExternalScaler"].full_name
 
 
 class Servicer(ExternalScalerServicer):
@@ -55,6 +59,28 @@ class Servicer(ExternalScalerServicer):
         # by what was sent: reading a map out of a message takes longer than all the rest of an answer. The desk says
         # how long a trigger is known.
         self._known: WeakValueDictionary[bytes, TriggerConfig] = WeakValueDictionary()
+
+    def at_once(self) -> dict[str, AtOnce]:
+        """How KEDA's three unary calls are answered without waiting, by their full names."""
+        works = {"GetMetricSpec": self._spec_now, "GetMetrics": self._metrics_now, "IsActive": self._activity_now}
+        return {f"/{SERVICE}/{method}": partial(self._calls.at_once, method, work) for method, work in works.items()}
+
+    def _spec_now(self, data: bytes) -> GetMetricSpecResponse | None:
+        request = read(ScaledObjectRef, data)
+        return None if request is None else metric_spec(self._trigger(request))
+
+    def _metrics_now(self, data: bytes) -> GetMetricsResponse | None:
+        request = read(GetMetricsRequest, data)
+        if request is None:
+            return None
+        trigger = self._trigger(request.scaledObjectRef)
+        decision = self._desk.peek(trigger)
+        return None if decision is None else metrics(trigger, decision)
+
+    def _activity_now(self, data: bytes) -> IsActiveResponse | None:
+        request = read(ScaledObjectRef, data)
+        decision = None if request is None else self._desk.peek(self._trigger(request), follows=True)
+        return None if decision is None else activity(decision)
 
     async def GetMetricSpec(
         self, request: ScaledObjectRef, context: aio.ServicerContext[Any, Any]

