@@ -67,7 +67,7 @@ class CoreServer:
         self._begun = 0  # calls that have not ended; only the thread counts
         self._whole: deque[tuple[Call, bytes | None]] = deque()  # requests that wait for the event loop
         self._woken = False
-        self._unarmed = 0  # calls that the core is not asked for while requests wait
+        self._unarmed: deque[None] = deque()  # one for each call that the core is not asked for while requests wait
         self._stopping = False
         self._down: asyncio.Future[None] = self._loop.create_future()
         self.tasks: set[asyncio.Task[None]] = set()
@@ -151,7 +151,8 @@ class CoreServer:
         if len(self._whole) < _WHOLE:
             self._arm()
         else:
-            self._unarmed += 1
+            self._unarmed.append(None)
+            self._wake()
         deed = self._deeds.get(event.call_details.method.decode("utf-8", "replace"))
         if deed is None:
             self._reject(event.call, _UNKNOWN_METHOD)
@@ -177,7 +178,10 @@ class CoreServer:
     def hand_over(self, call: Call, message: bytes | None) -> None:
         """A request is whole: the event loop is told, unless it has been and has not come round to it yet."""
         self._whole.append((call, message))
-        if not self._woken:
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._woken:  # else it comes, and sees what was put there before this was asked
             self._woken = True
             self._loop.call_soon_threadsafe(self._take_up)
 
@@ -208,7 +212,7 @@ class CoreServer:
             self._woken = True
             self._loop.call_soon(self._take_up)
         while self._unarmed and len(self._whole) < _WHOLE:
-            self._unarmed -= 1
+            self._unarmed.pop()
             self._arm()
 
 

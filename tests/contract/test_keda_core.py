@@ -85,6 +85,17 @@ async def test_known_and_unknown_loads_are_answered_side_by_side_however_many_co
         assert {reading.value for reading in await asyncio.gather(*waiting)} == {8.0}
 
 
+async def test_calls_that_wait_for_the_event_loop_are_bounded_and_all_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(core, "_ARMED", 2)
+    monkeypatch.setattr(core, "_WHOLE", 1)
+    monkeypatch.setattr(core, "_IN_A_ROW", 1)
+    async with running_edge(ScriptedDesk(decided(12.5))) as edge, KedaClient(edge.address) as keda:
+        readings = await asyncio.gather(*(keda.poll(ORDERS) for _ in range(300)))
+        assert {reading.value for reading in readings} == {12.5}
+
+
 async def test_calls_that_never_end_their_requests_are_bounded_and_leave_room_when_they_go() -> None:
     most = 4000 + 1 + 1
     limits = Limits(calls=1, streams=1)
