@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -58,6 +58,18 @@ class ForecastBatch:
         """One of the origins, as a batch of its own."""
         some = slice(row, row + 1)
         return ForecastBatch(self.origins[some], self.step, self.levels, self.values[some], self.peak[some])
+
+    @classmethod
+    def joined(cls, batches: Sequence[ForecastBatch]) -> ForecastBatch:
+        """The origins of several batches of one step, the same levels and horizon."""
+        origins, values, peak = (
+            np.concatenate([getattr(one, name) for one in batches]) for name in ("origins", "values", "peak")
+        )
+        return replace(batches[0], origins=origins, values=values, peak=peak)
+
+    def forecasts(self) -> list[Forecast | None]:
+        """The forecast of each origin, checked together; None: it is unknown, or `forecast` tells what is wrong."""
+        return Forecast.of_each(self.origins.tolist(), self.step, self.levels, self.values, self.peak)
 
     def forecast(self, row: int) -> Forecast:
         """The forecast of one origin, checked."""

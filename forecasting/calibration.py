@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.forecast import checked_levels
+from forecasting.quantiles import interpolated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from forecasting.series import FloatArray
     from forecasting.windows import IntArray
 
-__all__ = ["GRID", "Bands", "conformal_quantiles", "future", "level_weights", "running_maximum"]
+__all__ = ["GRID", "Bands", "around", "conformal_quantiles", "future", "level_weights", "running_maximum"]
 
 # Quantiles are stored in single precision: their own sampling error is far larger.
 Quantiles: TypeAlias = NDArray[np.float32]
@@ -100,36 +101,50 @@ class Bands:
     def apply(
         self, paths: FloatArray, levels: Sequence[float], scale: FloatArray | None = None, *, skip: int = 0
     ) -> tuple[FloatArray, FloatArray]:
-        """Quantiles around these paths, raw: crossings are for `forecasting.forecast.rearranged`.
+        """Quantiles around these paths; see `around`."""
+        return around((self,), paths, levels, scale, skip=skip)
 
-        Args:
-            paths: Shape (N, H).
-            levels: Any levels, L of them: interpolated on GRID, beyond it the tails are exponential.
-            scale: As given to `of`; shape (N,).
-            skip: Leading steps of the paths that are past already: the peak is that of the rest.
 
-        Returns:
-            Quantiles of values and of the running maximum; each of shape (N, L, H - skip).
-        """
-        horizon = paths.shape[1]
-        unit = np.ones((len(paths), 1, 1)) if scale is None else scale[:, None, None]
-        weights = level_weights(levels)
-        ahead = paths[:, None, skip:]
-        highest = np.maximum.accumulate(ahead, axis=2)
-        at = slice(skip, horizon)
-        values = ahead + unit * self._offsets(self.values, weights, horizon)[None, :, at]
-        peak = highest + unit * self._offsets(self.peak, weights, horizon)[None, :, at]
-        return values, peak
+def around(
+    bands: Sequence[Bands],
+    paths: FloatArray,
+    levels: Sequence[float],
+    scale: FloatArray | None = None,
+    *,
+    skip: int = 0,
+) -> tuple[FloatArray, FloatArray]:
+    """Quantiles around paths, raw: crossings are for `forecasting.forecast.rearranged`.
 
-    def _offsets(self, grid: Quantiles, weights: FloatArray, horizon: int) -> FloatArray:
-        """Residual quantiles at any levels and horizons; shape (L, horizon)."""
-        by_level = (weights[:, :, None] * grid.astype(np.float64)[None, :, :]).sum(axis=1)
-        if horizon <= self.horizons.size and self.horizons[horizon - 1] == horizon:  # each of them is stored
-            return np.asarray(by_level[:, :horizon])
-        steps = np.arange(1, horizon + 1, dtype=np.float64)
-        out = np.stack([np.interp(steps, self.horizons, row) for row in by_level])
-        beyond = np.maximum(steps / self.horizons[-1], 1.0) ** self.growth
-        return np.asarray(out * beyond)
+    Args:
+        bands: One for all paths or one for each, stored at the same horizons.
+        paths: Shape (N, H).
+        levels: Any levels, L of them: interpolated on GRID, beyond it the tails are exponential.
+        scale: As given to `Bands.of`; shape (N,).
+        skip: Leading steps of the paths that are past already: the peak is that of the rest.
+
+    Returns:
+        Quantiles of values and of the running maximum; each of shape (N, L, H - skip).
+    """
+    unit = np.ones((len(paths), 1, 1)) if scale is None else scale[:, None, None]
+    ahead = paths[:, None, skip:]
+    highest = np.maximum.accumulate(ahead, axis=2)
+    values, peak = _offsets(bands, level_places(levels), paths.shape[1])[..., skip:]
+    return ahead + unit * values, highest + unit * peak
+
+
+def _offsets(bands: Sequence[Bands], places: tuple[IntArray, FloatArray], horizon: int) -> FloatArray:
+    """Residual quantiles of values and of peaks at any levels and horizons; shape (2, bands, L, horizon)."""
+    right, share = places
+    horizons = bands[0].horizons
+    grid = np.array([[one.values for one in bands], [one.peak for one in bands]], dtype=np.float64)
+    by_level = grid[:, :, right - 1] * (1 - share)[:, None] + grid[:, :, right] * share[:, None]
+    if horizon <= horizons.size and horizons[horizon - 1] == horizon:  # each of them is stored
+        return np.asarray(by_level[..., :horizon])
+    steps = np.arange(1, horizon + 1)
+    out = interpolated(by_level, horizons.tolist(), steps.tolist())
+    beyond = np.maximum(steps / np.float64(horizons[-1]), 1.0)
+    # one by one: a power of numbers is not always what it is of a table
+    return np.asarray(out * np.stack([beyond**one.growth for one in bands])[:, None])
 
 
 def conformal_quantiles(residuals: FloatArray, levels: Sequence[float]) -> FloatArray:
@@ -185,15 +200,27 @@ def level_weights(levels: Sequence[float]) -> FloatArray:
 @lru_cache(maxsize=64)
 def _level_weights(levels: tuple[float, ...]) -> FloatArray:
     """Forecasts ask for the same few levels over and over."""
-    known = _depth(np.array(GRID))
-    out = np.zeros((len(levels), len(GRID)))
-    for row, level in enumerate(levels):
-        depth = float(_depth(min(max(level, 1e-6), 1 - 1e-6)))
-        right = int(np.clip(np.searchsorted(known, depth), 1, len(GRID) - 1))
-        share = (depth - known[right - 1]) / (known[right] - known[right - 1])
-        out[row, right - 1 : right + 1] = 1 - share, share
+    right, share = level_places(levels)
+    out, rows = np.zeros((right.size, len(GRID))), np.arange(right.size)
+    out[rows, right - 1], out[rows, right] = 1 - share, share
     out.setflags(write=False)
     return out
+
+
+def level_places(levels: Sequence[float]) -> tuple[IntArray, FloatArray]:
+    """The same by the next of GRID's levels above each, and how much it counts; the rest is that of the one below."""
+    return _level_places(checked_levels(levels))
+
+
+@lru_cache(maxsize=64)
+def _level_places(levels: tuple[float, ...]) -> tuple[IntArray, FloatArray]:
+    known = _depth(np.array(GRID))
+    asked = np.array([float(_depth(min(max(level, 1e-6), 1 - 1e-6))) for level in levels])
+    right = np.clip(np.searchsorted(known, asked), 1, len(GRID) - 1)
+    share = (asked - known[right - 1]) / (known[right] - known[right - 1])
+    right.setflags(write=False)
+    share.setflags(write=False)
+    return right, share
 
 
 def future(values: FloatArray, origins: IntArray, horizon: int) -> FloatArray:

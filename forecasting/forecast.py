@@ -56,6 +56,13 @@ def rearranged(values: FloatArray, peak: FloatArray) -> tuple[FloatArray, FloatA
     return values, np.maximum.accumulate(peak, axis=-1)
 
 
+def _kept(array: FloatArray) -> FloatArray:
+    """A copy that nobody changes."""
+    copy = array.copy()
+    copy.setflags(write=False)
+    return copy
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Forecast:
     """What a forecaster expects after `origin`, the time of the last sample that it has seen.
@@ -107,6 +114,26 @@ class Forecast:
     def of(cls, *, origin: int, step: int, levels: Sequence[float], values: FloatArray, peak: FloatArray) -> Forecast:
         """A forecast from raw quantiles, mended by `rearranged`."""
         return cls(origin, step, tuple(levels), *rearranged(values, peak))
+
+    @classmethod
+    def of_each(
+        cls, origins: Sequence[int], step: int, levels: Sequence[float], values: FloatArray, peak: FloatArray
+    ) -> list[Forecast | None]:
+        """Several forecasts, checked at once: of arrays of shape (N, L, H), None in place of one that is refused."""
+        levels = checked_levels(levels)
+        if step <= 0 or values.shape[1] != len(levels) or not values.shape[2]:
+            return [None] * len(origins)
+        good = np.asarray((np.isfinite(values) & np.isfinite(peak) & (peak >= values)).all(axis=(1, 2)))
+        for rising in (values[:, 1:] >= values[:, :-1], peak[:, 1:] >= peak[:, :-1], peak[..., 1:] >= peak[..., :-1]):
+            good &= rising.all(axis=(1, 2))
+        out: list[Forecast | None] = []
+        for row, origin in enumerate(origins):
+            one = object.__new__(cls)
+            made = (origin, step, levels, _kept(values[row]), _kept(peak[row]))
+            for name, value in zip(cls.__slots__, made, strict=True):
+                object.__setattr__(one, name, value)
+            out.append(one if good[row] else None)
+        return out
 
     @property
     def horizon(self) -> int:

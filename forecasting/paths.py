@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 
-from forecasting.batch import ForecastBatch, predict_last
-from forecasting.calibration import Bands, future
+from forecasting.batch import ForecastBatch, predict_last, require_alike
+from forecasting.calibration import Bands, around, future
 from forecasting.errors import InsufficientHistory, InvalidSeries
 from forecasting.forecast import checked_levels, rearranged
 from forecasting.prepare.scale import LARGEST, in_units, unit_of
-from forecasting.spread import Spread, calibrated
+from forecasting.spread import Spread, calibrated, widths
 from forecasting.windows import Windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from forecasting.forecast import Forecast
     from forecasting.series import FloatArray, TimeSeries
@@ -90,31 +90,91 @@ class PathForecaster(ABC):
         size = max(1, _CHUNK // (self.context_length + horizon * len(levels)))
         for first in range(0, len(origins) if len(series) else 0, size):
             windows = Windows.at(scaled, origins[first : first + size] - begin, self.context_length)
-            ages = np.unique(windows.age)
-            for age in ages:
-                part = windows if len(ages) == 1 else windows.take(np.flatnonzero(windows.age == age))
-                found = self._quantiles(part, horizon, levels, int(age))
+            for age, part in windows.by_age():
+                found = _quantiles((self,), part, horizon, levels, age)
                 values[first + part.rows], peak[first + part.rows] = found
         return ForecastBatch(series.start + series.step * origins, series.step, levels, values, peak)
 
-    def _quantiles(
-        self, windows: Windows, horizon: int, levels: tuple[float, ...], age: int
-    ) -> tuple[FloatArray, FloatArray]:
-        paths = self.bounded_paths(windows, horizon + age)
-        paths = self.spread.forth(paths)
-        found = self.bands.apply(paths, levels, self.spread.width(windows), skip=age)
-        limit = np.finfo(np.float64).max / 2 / self.unit if self.unit > 1.0 else LARGEST
-        limit = min(limit, LARGEST)
-        return rearranged(*(np.minimum(np.maximum(self.spread.back(q), 0.0), limit) * self.unit for q in found))
+    @property
+    def shared(self) -> Hashable:
+        """What forecasters must have in common for `predict_all`."""
+        return self.step, self.context_length
 
-    def bounded_paths(self, windows: Windows, horizon: int) -> FloatArray:
-        """`paths`, finite and within reach of what the series has shown; shape (N, horizon)."""
-        with np.errstate(all="ignore"):
-            paths = self.paths(windows, horizon)
-        last = windows.last[:, None]
-        highest = np.maximum(np.nanmax(windows.values, axis=1), self.ceiling)[:, None]
-        paths = np.where(np.isfinite(paths), paths, last)
-        return np.asarray(np.minimum(np.maximum(paths, 0.0), np.maximum(highest, 0.0) * _LEEWAY))
+    @classmethod
+    def predict_all(
+        cls, fitted: Sequence[Self], contexts: Sequence[TimeSeries], *, horizon: int, levels: Sequence[float]
+    ) -> ForecastBatch:
+        """Forecasts of several series in one pass; see `forecasting.together.PredictsTogether`.
+
+        Raises:
+            InvalidSeries: A context's step is not the fitted one, or the forecasters do not share what they must.
+        """
+        levels = checked_levels(levels)
+        require_alike(fitted, contexts, by="of one kind")
+        seen = [context.last(one.context_length) for one, context in zip(fitted, contexts, strict=True)]
+        windows = Windows.at_ends(seen, [one.unit for one in fitted], max(one.context_length for one in fitted))
+        values = np.full((len(fitted), len(levels), horizon), np.nan)
+        peak = values.copy()
+        for age, part in windows.by_age():
+            found = _quantiles([fitted[row] for row in part.rows], part, horizon, levels, age)
+            values[part.rows], peak[part.rows] = found
+        origins = np.array([context.end for context in contexts], dtype=np.int64)
+        return ForecastBatch(origins, windows.step, levels, values, peak)
+
+    @classmethod
+    def paths_of(cls, fitted: Sequence[Self], windows: Windows, horizon: int) -> FloatArray:
+        """What `paths` gives: of one forecaster for all windows, or of one for each; shape (N, horizon)."""
+        if len(fitted) == 1:
+            return fitted[0].paths(windows, horizon)
+        rows = np.arange(len(fitted))[:, None]
+        return np.concatenate([one.paths(windows.take(row), horizon) for one, row in zip(fitted, rows, strict=True)])
+
+
+def _quantiles(
+    fitted: Sequence[PathForecaster], windows: Windows, horizon: int, levels: tuple[float, ...], age: int
+) -> tuple[FloatArray, FloatArray]:
+    """Quantiles of values and peaks; each of shape (N, levels, horizon).
+
+    Args:
+        fitted: One for all windows, or one for each.
+        windows: All of one age.
+        horizon: Steps to forecast.
+        levels: Quantile levels.
+        age: The windows' age: steps that come before those.
+    """
+    paths = _bounded(fitted, windows, horizon + age)
+    if len(fitted) == 1:
+        return _banded(fitted, windows, paths, levels, age)
+    values = np.empty((len(paths), len(levels), horizon))
+    peak = values.copy()
+    kinds: dict[Hashable, list[int]] = {}
+    for row, one in enumerate(fitted):
+        kinds.setdefault((one.spread.kind, one.bands.horizons.tobytes()), []).append(row)
+    for rows in kinds.values():
+        some = [fitted[row] for row in rows]
+        values[rows], peak[rows] = _banded(some, windows.take(np.array(rows)), paths[rows], levels, age)
+    return values, peak
+
+
+def _banded(
+    fitted: Sequence[PathForecaster], windows: Windows, paths: FloatArray, levels: tuple[float, ...], age: int
+) -> tuple[FloatArray, FloatArray]:
+    """Quantiles around paths; the forecasters' spreads are of one kind, their bands stored at the same horizons."""
+    spreads = [one.spread for one in fitted]
+    units = np.array([one.unit for one in fitted])[:, None, None]
+    found = around([one.bands for one in fitted], spreads[0].forth(paths), levels, widths(spreads, windows), skip=age)
+    limits = np.minimum(np.finfo(np.float64).max / 2 / np.maximum(units, 1.0), LARGEST)
+    return rearranged(*(np.minimum(np.maximum(spreads[0].back(q), 0.0), limits) * units for q in found))
+
+
+def _bounded(fitted: Sequence[PathForecaster], windows: Windows, horizon: int) -> FloatArray:
+    """Paths, finite and within reach of what the series have shown; shape (N, horizon). As of `_quantiles`."""
+    with np.errstate(all="ignore"):
+        paths = type(fitted[0]).paths_of(fitted, windows, horizon)
+    ceilings = np.array([one.ceiling for one in fitted])
+    highest = np.maximum(np.nanmax(windows.values, axis=1), ceilings)[:, None]
+    paths = np.where(np.isfinite(paths), paths, windows.last[:, None])
+    return np.asarray(np.minimum(np.maximum(paths, 0.0), np.maximum(highest, 0.0) * _LEEWAY))
 
 
 _P = TypeVar("_P", bound=PathForecaster)
@@ -185,7 +245,7 @@ def _residuals(
         some = at[first : first + size]
         windows = Windows.at(series, some, fitted.context_length)
         came = np.maximum(future(series.values, some, horizon), 0.0)
-        parts.append((windows, came, fitted.bounded_paths(windows, horizon)))
+        parts.append((windows, came, _bounded((fitted,), windows, horizon)))
     return parts
 
 

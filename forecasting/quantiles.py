@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from forecasting.series import FloatArray
     from forecasting.windows import IntArray
 
-__all__ = ["at_depth", "between", "coherent", "depth", "depths_of", "filled"]
+__all__ = ["at_depth", "between", "coherent", "depth", "depths_of", "filled", "interpolated"]
 
 # Neighbouring quantiles lie at least so far apart in each unit of depth, in log-ratio: a band never vanishes.
 _LEAST_SLOPE = 1e-4
@@ -110,6 +110,32 @@ def _places(anchors: tuple[int, ...], asked: tuple[int, ...]) -> tuple[IntArray,
     at, wanted = np.log(anchors), np.log(np.clip(asked, anchors[0], anchors[-1]))
     right = np.clip(np.searchsorted(at, wanted, side="right"), 1, len(anchors) - 1)
     return right, (wanted - at[right - 1]) / (at[right] - at[right - 1])
+
+
+def interpolated(rows: FloatArray, anchors: Sequence[float], asked: Sequence[int]) -> FloatArray:
+    """Rows given at the anchors, at the horizons asked for: linear, held beyond the ends, as `numpy.interp` has it.
+
+    Args:
+        rows: Shape (..., anchors).
+        anchors: Horizons, increasing.
+        asked: Horizons.
+
+    Returns:
+        Shape (..., asked).
+    """
+    low, high, beyond, width = _straight(tuple(anchors), tuple(asked))
+    at = rows[..., low]
+    return np.asarray((rows[..., high] - at) / width * beyond + at)
+
+
+@lru_cache(maxsize=256)
+def _straight(anchors: tuple[float, ...], asked: tuple[int, ...]) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
+    """Of each horizon asked for: the anchors around it, how far it is beyond the first, and how far they are apart."""
+    at = np.array(anchors, dtype=np.float64)
+    wanted = np.clip(np.array(asked, dtype=np.float64), at[0], at[-1])
+    low = np.searchsorted(at, wanted, side="right") - 1
+    high = np.minimum(low + 1, len(at) - 1)
+    return low, high, wanted - at[low], np.where(high > low, at[high] - at[low], 1.0)
 
 
 def coherent(values: FloatArray, peak: FloatArray) -> tuple[FloatArray, FloatArray]:

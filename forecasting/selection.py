@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -117,39 +117,35 @@ class FittedAuto:
     ) -> ForecastBatch:
         """Forecasts from each of these positions; a member that has nothing to say is left out of its mean."""
         require_step(series, self.step)
-        return self.whole([predict_many(part, series, origins, horizon=horizon, levels=levels) for part in self.parts])
+        batches = [predict_many(part, series, origins, horizon=horizon, levels=levels) for part in self.parts]
+        return self.wholes([self], batches)
 
     @property
     def parts(self) -> tuple[FittedForecaster, ...]:
         """The members; see `forecasting.together.MadeOfParts`."""
         return tuple(_loaded(member) for member in self.members)
 
-    def whole(self, batches: Sequence[ForecastBatch]) -> ForecastBatch:
-        """The mean of the members' forecasts; see `forecasting.together.MadeOfParts`."""
+    @classmethod
+    def wholes(cls, fitted: Sequence[Self], batches: Sequence[ForecastBatch]) -> ForecastBatch:
+        """Means of members' forecasts, of one forecaster or of one for each; see `forecasting.together.MadeOfParts`."""
+        first = batches[0]
         if len(batches) == 1:
-            return batches[0]
-        weights = self._weights(batches[0])
+            return first
+        rows = [slice(None)] if len(fitted) == 1 else [slice(row, row + 1) for row in range(len(fitted))]
+        weights = np.concatenate(
+            [_weights_ahead(one, first.origins[row], first) for one, row in zip(fitted, rows, strict=True)], axis=2
+        )
+        floors = np.array([one.floor for one in fitted])[:, None, None]
         values, peak = (
-            _log_mean([getattr(batch, name) for batch in batches], weights[:, kind], self.floor)
+            _log_mean([getattr(batch, name) for batch in batches], weights[:, kind], floors)
             for kind, name in enumerate(("values", "peak"))
         )
         known = ~np.isnan(values[:, 0, 0])
-        values[known], peak[known] = rearranged(values[known], peak[known])
-        return replace(batches[0], values=values, peak=peak)
-
-    def _weights(self, batch: ForecastBatch) -> FloatArray:
-        """Of each step ahead: shape (members, 2, H), or (members, 2, N, 1, H) where some of them are holidays."""
-        ahead = np.arange(1, batch.horizon + 1)
-        weights = between(self.weights, self.horizons, ahead.tolist())
-        if not self.holidays.days:
-            return weights
-        rests = self.holidays.among(local_times(batch.origins[:, None] + batch.step * ahead, self.zone))
-        if not rests.any():
-            return weights
-        knowing = np.array([name == SeasonalProfile.name for name in self.names])[:, None, None]
-        others = np.where(knowing, 0.0, weights)
-        resting = np.where(knowing, _OF_HOLIDAYS, (1 - _OF_HOLIDAYS) * others / others.sum(axis=0))
-        return np.where(rests[:, None], resting[:, :, None, None], weights[:, :, None, None])
+        if known.all():
+            values, peak = rearranged(values, peak)
+        else:
+            values[known], peak[known] = rearranged(values[known], peak[known])
+        return replace(first, values=values, peak=peak)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,13 +358,28 @@ def _weights(names: tuple[str, ...], losses: Mapping[str, FloatArray], horizons:
     return np.asarray(raw / raw.sum(axis=0))
 
 
-def _log_mean(quantiles: Sequence[FloatArray], weights: FloatArray, floor: float) -> FloatArray:
+def _weights_ahead(one: FittedAuto, origins: IntArray, batch: ForecastBatch) -> FloatArray:
+    """Of values and peaks at each step ahead: shape (members, 2, 1, 1, H), or (members, 2, N, 1, H) on holidays."""
+    ahead = range(1, batch.horizon + 1)
+    weights = between(one.weights, one.horizons, ahead)[:, :, None, None]
+    if not one.holidays.days:
+        return weights
+    rests = one.holidays.among(local_times(origins[:, None] + batch.step * np.array(ahead), one.zone))
+    if not rests.any():
+        return weights
+    knowing = np.array([name == SeasonalProfile.name for name in one.names])[:, None, None, None, None]
+    others = np.where(knowing, 0.0, weights)
+    resting = np.where(knowing, _OF_HOLIDAYS, (1 - _OF_HOLIDAYS) * others / others.sum(axis=0))
+    return np.where(rests[:, None], resting, weights)
+
+
+def _log_mean(quantiles: Sequence[FloatArray], weights: FloatArray, floor: FloatArray) -> FloatArray:
     """Weighted mean of logarithms, of those that are known; NaN where none is.
 
     Args:
         quantiles: One of shape (N, L, H) for each member.
-        weights: Shape (members, H), or (members, N, 1, H) if origins differ.
-        floor: Added before logarithms are taken.
+        weights: Shape (members, N, 1, H), or (members, 1, 1, H) if origins do not differ.
+        floor: Added before logarithms are taken; shape (N, 1, 1) or (1, 1, 1).
     """
     total = np.zeros(quantiles[0].shape)
     share = np.zeros(quantiles[0].shape)

@@ -17,15 +17,15 @@ import numpy as np
 from forecasting.calibration import Bands, conformal_quantiles, running_maximum
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from forecasting.series import FloatArray
     from forecasting.windows import Windows
 
-__all__ = ["Spread", "calibrated"]
+__all__ = ["RECENT", "Spread", "calibrated", "widths"]
 
 # Roughness is the mean absolute change over so many steps.
-_RECENT = 60
+RECENT = 60
 # Added to it, in shares of the training's mean: a minute of silence does not make the future certain.
 _FLOOR = 0.25
 _POWERS = (1.0, 0.5, 0.25)
@@ -69,25 +69,44 @@ class Spread:
 
     def width(self, windows: Windows) -> FloatArray | None:
         """The width of each origin's band relative to the others'; shape (N,). None: all the same."""
-        if self.hours:
-            return self._rough_width(windows) * self._hour_width(windows)
-        return None if self.roughness == 0.0 else self._rough_width(windows)
+        return widths((self,), windows)
 
-    def _hour_width(self, windows: Windows) -> FloatArray:
-        """By the time of day, linear between the hours' centres."""
-        position = (windows.ends % _DAY) / _DAY * len(self.hours) - 0.5
-        low = np.floor(position).astype(np.int64)
-        share = position - low
-        width = np.array(self.hours)
-        n = width.size
-        return np.asarray(width[low % n] * (1 - share) + width[(low + 1) % n] * share)
+    @property
+    def kind(self) -> tuple[float, float, int]:
+        """What spreads must have in common for `widths`: the arithmetic."""
+        return self.power, self.roughness, len(self.hours)
 
-    def _rough_width(self, windows: Windows) -> FloatArray:
-        if self.roughness == 0.0:
-            return np.ones(len(windows))
-        rough = _rough(self.forth(windows.values[:, -_RECENT - 1 :]))
-        relative = np.clip(np.nan_to_num(rough / self.usual, nan=1.0, posinf=1e6), 0.0, 1e6)
-        return np.asarray((relative + _FLOOR) ** self.roughness)
+
+def widths(spreads: Sequence[Spread], windows: Windows) -> FloatArray | None:
+    """The width of each origin's band; shape (N,). None: all the same.
+
+    Args:
+        spreads: One for all origins or one for each, of one `Spread.kind`.
+        windows: The origins.
+    """
+    if spreads[0].hours:
+        return _rough_widths(spreads, windows) * _hour_widths(spreads, windows)
+    return None if spreads[0].roughness == 0.0 else _rough_widths(spreads, windows)
+
+
+def _hour_widths(spreads: Sequence[Spread], windows: Windows) -> FloatArray:
+    """By the time of day, linear between the hours' centres."""
+    width = np.array([one.hours for one in spreads])
+    n = width.shape[1]
+    position = (windows.ends % _DAY) / _DAY * n - 0.5
+    low = np.floor(position).astype(np.int64)
+    share, row = position - low, np.arange(len(width))  # broadcast, if there is one
+    return np.asarray(width[row, low % n] * (1 - share) + width[row, (low + 1) % n] * share)
+
+
+def _rough_widths(spreads: Sequence[Spread], windows: Windows) -> FloatArray:
+    first = spreads[0]
+    if first.roughness == 0.0:
+        return np.ones(len(windows))
+    rough = _rough(first.forth(windows.values[:, -RECENT - 1 :]))
+    usual = np.array([one.usual for one in spreads])
+    relative = np.clip(np.nan_to_num(rough / usual, nan=1.0, posinf=1e6), 0.0, 1e6)
+    return np.asarray((relative + _FLOOR) ** first.roughness)
 
 
 def calibrated(parts: list[tuple[Windows, FloatArray, FloatArray]], *, plain: bool) -> tuple[Spread, Bands]:
@@ -116,7 +135,7 @@ def calibrated(parts: list[tuple[Windows, FloatArray, FloatArray]], *, plain: bo
 def _candidates(parts: list[tuple[Windows, FloatArray, FloatArray]]) -> Iterator[Spread]:
     for power in _POWERS:
         scale = Spread(power=power)
-        rough = np.concatenate([_rough(scale.forth(part[0].values[:, -_RECENT - 1 :])) for part in parts])
+        rough = np.concatenate([_rough(scale.forth(part[0].values[:, -RECENT - 1 :])) for part in parts])
         usual = float(np.nanmean(rough)) if np.count_nonzero(~np.isnan(rough)) else 0.0
         for roughness in _ROUGHNESSES:
             if roughness == 0.0 and power != 1.0:
@@ -149,8 +168,8 @@ def _with_hours(
 
 
 def _widths(spread: Spread, parts: list[tuple[Windows, FloatArray, FloatArray]]) -> FloatArray | None:
-    widths = [spread.width(part[0]) for part in parts]
-    known = [width for width in widths if width is not None]
+    found = [spread.width(part[0]) for part in parts]
+    known = [width for width in found if width is not None]
     return np.concatenate(known) if known else None
 
 

@@ -6,17 +6,17 @@ Which series happen to be forecast together changes no forecast.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeGuard
 
 import numpy as np
 
-from forecasting.batch import predict_many
+from forecasting.batch import ForecastBatch, predict_many
 from forecasting.errors import ForecastError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from forecasting.batch import ForecastBatch
     from forecasting.forecast import Forecast
     from forecasting.forecaster import FittedForecaster
     from forecasting.series import TimeSeries
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["MadeOfParts", "PredictsTogether", "predict_together"]
 
 
-@runtime_checkable
 class PredictsTogether(Protocol):
     """A fitted forecaster that can be asked in one pass with others of its class."""
 
@@ -41,7 +40,6 @@ class PredictsTogether(Protocol):
         ...
 
 
-@runtime_checkable
 class MadeOfParts(Protocol):
     """A fitted forecaster whose forecast is made of other forecasters' of the same context."""
 
@@ -50,8 +48,14 @@ class MadeOfParts(Protocol):
         """The others."""
         ...
 
-    def whole(self, batches: Sequence[ForecastBatch]) -> ForecastBatch:
-        """Its own forecasts, of theirs from the same origins."""
+    @classmethod
+    def wholes(cls, fitted: Sequence[Self], batches: Sequence[ForecastBatch]) -> ForecastBatch:
+        """Their own forecasts, of those of their parts from the same origins; a row for each.
+
+        Args:
+            fitted: Of as many parts each.
+            batches: For each place among the parts, forecasts of the part that each has there.
+        """
         ...
 
 
@@ -66,39 +70,40 @@ def predict_together(
         horizon: Steps to forecast.
         levels: Quantile levels.
     """
-    parts = [one.parts if isinstance(one, MadeOfParts) else (one,) for one in fitted]
-    batches = _in_groups(parts, contexts, horizon=horizon, levels=levels)
-    out: list[Forecast | ForecastError] = []
-    for row, (one, context) in enumerate(zip(fitted, contexts, strict=True)):
-        known = [batches.get((row, place)) for place in range(len(parts[row]))]
-        try:
-            out.append(_made(one, parts[row], known, context, horizon=horizon, levels=levels))
-        except ForecastError as error:
-            out.append(error)
-    return out
+    parts = [one.parts if _is_made_of_parts(one) else (one,) for one in fitted]
+    found = _in_groups(parts, contexts, horizon=horizon, levels=levels)
+    out: dict[int, Forecast | ForecastError | None] = {}
+    kinds: dict[tuple[Any, int], list[int]] = {}
+    for row, one in enumerate(fitted):
+        if _is_made_of_parts(one):
+            try:
+                for place, part in enumerate(parts[row]):
+                    if (row, place) not in found:
+                        found[row, place] = _alone(part, contexts[row], horizon=horizon, levels=levels)
+            except ForecastError as error:
+                out[row] = error
+                continue
+        if (row, 0) in found:
+            kinds.setdefault((type(one), len(parts[row])), []).append(row)
+    for (kind, count), rows in kinds.items():
+        batches = [ForecastBatch.joined([found[row, place] for row in rows]) for place in range(count)]
+        made = _is_made_of_parts(fitted[rows[0]])
+        whole = kind.wholes([fitted[row] for row in rows], batches) if made else batches[0]
+        out |= zip(rows, whole.forecasts(), strict=True)
+    return [
+        _said(one, context, horizon=horizon, levels=levels) if (known := out.get(row)) is None else known
+        for row, (one, context) in enumerate(zip(fitted, contexts, strict=True))
+    ]
 
 
-def _made(
-    one: FittedForecaster,
-    parts: Sequence[FittedForecaster],
-    known: Sequence[ForecastBatch | None],
-    context: TimeSeries,
-    *,
-    horizon: int,
-    levels: Sequence[float],
-) -> Forecast:
-    """The forecast, of those of its parts that are known already and of the others."""
-    batch = None
-    if isinstance(one, MadeOfParts):
-        batch = one.whole([
-            _alone(part, context, horizon=horizon, levels=levels) if found is None else found
-            for part, found in zip(parts, known, strict=True)
-        ])  # fmt: skip
-    elif known[0] is not None:
-        batch = known[0]
-    if batch is not None and batch.known[0]:
-        return batch.forecast(0)
-    return one.predict(context, horizon=horizon, levels=levels)  # or the error in its own words
+def _said(
+    one: FittedForecaster, context: TimeSeries, *, horizon: int, levels: Sequence[float]
+) -> Forecast | ForecastError:
+    """What it says for itself: it was not asked with others, or says why it knows nothing."""
+    try:
+        return one.predict(context, horizon=horizon, levels=levels)
+    except ForecastError as error:
+        return error
 
 
 def _alone(part: FittedForecaster, context: TimeSeries, *, horizon: int, levels: Sequence[float]) -> ForecastBatch:
@@ -116,7 +121,7 @@ def _in_groups(
     groups: dict[tuple[Any, Hashable], list[tuple[int, int]]] = {}
     for row, some in enumerate(parts):
         for place, part in enumerate(some):
-            if isinstance(part, PredictsTogether):
+            if _predicts_together(part):
                 groups.setdefault((type(part), part.shared), []).append((row, place))
     out: dict[tuple[int, int], ForecastBatch] = {}
     for (kind, _), places in groups.items():
@@ -132,3 +137,21 @@ def _in_groups(
                 continue  # asked one by one, each has an error of its own
             out |= {place: batch.row(i) for i, place in enumerate(places)}
     return out
+
+
+def _is_made_of_parts(one: object) -> TypeGuard[MadeOfParts]:
+    return _offers(one, ("parts", "wholes"))
+
+
+def _predicts_together(one: object) -> TypeGuard[PredictsTogether]:
+    return _offers(one, ("shared", "predict_all"))
+
+
+def _offers(one: object, names: tuple[str, ...]) -> bool:
+    """Whether its class has these: `isinstance` looks for all of a protocol's in each object anew."""
+    return _has(type(one), names)  # type: ignore[arg-type]  # classes hash
+
+
+@lru_cache(maxsize=256)
+def _has(kind: type, names: tuple[str, ...]) -> bool:
+    return all(hasattr(kind, name) for name in names)

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.prepare.scale import cut
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from forecasting.series import FloatArray, TimeSeries
 
 __all__ = ["IntArray", "Windows"]
@@ -65,6 +69,36 @@ class Windows:
         values.setflags(write=False)
         ends = series.start + (anchors - length) * series.step
         return cls(values, ends.astype(np.int64), age.astype(np.int64), rows.astype(np.int64), series.step)
+
+    @classmethod
+    def at_ends(cls, series: Sequence[TimeSeries], units: Sequence[float], length: int) -> Windows:
+        """The windows at the ends of several series of one step.
+
+        Args:
+            series: Each as far back as it may be looked at.
+            units: What each series is divided by; see `forecasting.prepare.scale`.
+            length: Samples in a window, 1 or more: the longest of them, or more. What lies before a start is NaN.
+        """
+        values, ends = np.full((len(series), length), np.nan), np.array([one.end for one in series], dtype=np.int64)
+        for row, one in zip(values, series, strict=True):
+            row[length - len(one) :] = one.values
+        values = cut(values, np.array(units)[:, None])
+        known = ~np.isnan(values)
+        age, rows = np.zeros(len(series), dtype=np.int64), np.arange(len(series))
+        if not known[:, -1].all():
+            age, rows = np.argmax(known[:, ::-1], axis=1).astype(np.int64), np.flatnonzero(known.any(axis=1))
+            for row in rows[age[rows] > 0]:
+                values[row, age[row] :] = values[row, : -age[row]].copy()
+                values[row, : age[row]] = np.nan
+            values, age, ends = values[rows], age[rows], ends[rows]
+        values.setflags(write=False)
+        return cls(values, ends - age * series[0].step, age, rows.astype(np.int64), series[0].step)
+
+    def by_age(self) -> Iterator[tuple[int, Windows]]:
+        """Each age that there is, and the windows of it."""
+        ages = np.unique(self.age)
+        for age in ages:
+            yield int(age), self if len(ages) == 1 else self.take(np.flatnonzero(self.age == age))
 
     def __len__(self) -> int:
         return int(self.values.shape[0])

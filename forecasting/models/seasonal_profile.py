@@ -14,7 +14,7 @@ of a second to fit 10,080 points.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +24,16 @@ from forecasting.paths import PathForecaster, fit_calibrated, require
 from forecasting.prepare.calendar import Holidays, checked_zone, local_times
 from forecasting.prepare.gaps import carried
 from forecasting.prepare.outliers import masked
-from forecasting.prepare.profile import Profile, fit_profiles, profile_at
+from forecasting.prepare.profile import Profile, fit_profiles, profiles_at
 from forecasting.prepare.regions import checked_region
 from forecasting.prepare.seasons import find_seasons
+from forecasting.quantiles import interpolated
 from forecasting.serialise import stored_as
+from forecasting.spread import RECENT
 from forecasting.windows import Windows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from forecasting.series import FloatArray, TimeSeries
     from forecasting.windows import IntArray
@@ -80,11 +82,20 @@ class _Design:
     def context_length(self) -> int:
         return max(self.spans[-1], self.lag + self.smoothing + 1)
 
-    def usual(self, times: IntArray, step: int) -> FloatArray:
-        """What the profiles say at these times, epoch seconds; of their shape."""
-        local = local_times(times, self.zone)
-        resting = self.holidays.moved(local) // step if self.holidays.days else None
-        return profile_at(self.profiles, local // step, resting)
+
+def _usual(designs: Sequence[_Design], times: IntArray, step: int) -> FloatArray:
+    """What the profiles say at these times, epoch seconds: of one design, or of one for each row; of their shape."""
+    local, resting = np.empty_like(times), None
+    if len({one.zone for one in designs}) == 1:
+        local = local_times(times, designs[0].zone)
+    else:
+        for row, one in enumerate(designs):
+            local[row] = local_times(times[row], one.zone)
+    if any(one.holidays.days for one in designs):
+        parts = local[None] if len(designs) == 1 else local
+        moved = [one.holidays.moved(part) for one, part in zip(designs, parts, strict=True)]
+        resting = (moved[0] if len(designs) == 1 else np.stack(moved)) // step
+    return profiles_at([one.profiles for one in designs], local // step, resting)
 
 
 @stored_as("seasonal-profile/1")
@@ -109,18 +120,33 @@ class FittedSeasonalProfile(PathForecaster):
 
     def paths(self, windows: Windows, horizon: int) -> FloatArray:
         """The regressions' answer, squared."""
+        return self.paths_of((self,), windows, horizon)
+
+    @property
+    def shared(self) -> Hashable:
+        """What forecasters must have in common for `predict_all`: what their regressors are, not of which seasons."""
+        design = self.design
+        made_of = bool(design.profiles), bool(design.lag), self.horizons.tobytes()
+        # windows are as long as the longest: all must hold what roughness is measured on, or all the same
+        return self.step, design.spans, min(self.context_length, RECENT + 1), *made_of
+
+    @classmethod
+    def paths_of(cls, fitted: Sequence[Self], windows: Windows, horizon: int) -> FloatArray:
+        """The same of one forecaster for all windows, or of one for each."""
         steps = np.arange(1, horizon + 1)
-        regressors = _regressors(self.design, windows, steps)
+        regressors = _regressors([one.design for one in fitted], windows, steps)
         root = np.repeat(np.sqrt(np.maximum(windows.last, 0.0))[:, None], horizon, axis=1)
-        for values, coefficients in zip(regressors, self._coefficients_at(steps), strict=True):
+        for values, coefficients in zip(regressors, _coefficients(fitted, steps), strict=True):
             root += values * coefficients
         return np.asarray(np.maximum(root, 0.0) ** 2)
 
-    def _coefficients_at(self, steps: IntArray) -> FloatArray:
-        """Those between two horizons with a regression of their own are interpolated; shape (regressors, H)."""
-        if steps.size <= self.horizons.size and self.horizons[steps.size - 1] == steps.size:
-            return self.coefficients[:, : steps.size]
-        return np.stack([np.interp(steps, self.horizons, row) for row in self.coefficients])
+
+def _coefficients(fitted: Sequence[FittedSeasonalProfile], steps: IntArray) -> FloatArray:
+    """Those between two horizons with a regression of their own are interpolated; shape (regressors, fitted, H)."""
+    horizons, known = fitted[0].horizons, np.stack([one.coefficients for one in fitted], axis=1)
+    if steps.size <= horizons.size and horizons[steps.size - 1] == steps.size:
+        return known[..., : steps.size]
+    return interpolated(known, horizons.tolist(), steps.tolist())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,8 +215,8 @@ def _estimate(
     padded = np.concatenate([root, np.full(horizon, np.nan)])
     windows = Windows.at(clean, at, design.context_length)
     later = series.end + series.step * np.arange(1, horizon + 1)
-    usual = np.concatenate([others, design.usual(later, series.step)])
-    regressors = _regressors(design, windows, horizons, usual=usual, at=at)
+    usual = np.concatenate([others, _usual([design], later, series.step)])
+    regressors = _regressors([design], windows, horizons, usual=usual, at=at)
     coefficients = np.zeros((len(regressors), len(horizons)))
     table = np.concatenate([one[:, :1] for one in regressors], axis=1)
     ramps = [(place, one) for place, one in enumerate(regressors) if one.shape[1] > 1]
@@ -207,7 +233,7 @@ def _estimate(
 
 
 def _regressors(
-    design: _Design,
+    designs: Sequence[_Design],
     windows: Windows,
     horizons: IntArray,
     *,
@@ -217,19 +243,19 @@ def _regressors(
     """Each of shape (N, len(horizons)) or (N, 1).
 
     Args:
-        design: What they are made of.
+        designs: What they are made of: one for all windows or one for each, alike in what `shared` tells.
         windows: The recent past.
         horizons: Steps ahead.
         usual: In training, what the other cycles' profile says at each sample of the series.
         at: In training, the windows' positions in the series.
     """
-    longest = design.spans[-1]
+    design, longest = designs[0], designs[0].spans[-1]
     recent = np.sqrt(np.maximum(windows.values[:, -longest:], 0.0))
     now = recent[:, -1:]
     out: list[FloatArray] = [np.ones_like(now)]
     if usual is None or at is None:
         then = windows.ends[:, None] + windows.step * np.concatenate([np.arange(1 - longest, 1), horizons])
-        course = design.usual(then, windows.step)
+        course = _usual(designs, then, windows.step)
         past, ahead = course[:, :longest], course[:, longest:]
     else:
         past = usual[np.maximum(at[:, None] + np.arange(1 - longest, 1), 0)]
@@ -245,21 +271,27 @@ def _regressors(
         level = before[-1] / np.maximum(past.mean(axis=1, keepdims=True), 1e-6)
         out += [ramp, ramp * np.clip(level, 0.25, 4.0)]
     if design.lag:
-        out.append(_last_cycle(design, windows.values, horizons))
+        out.append(_last_cycle(designs, windows.values, horizons))
     return out
 
 
-def _last_cycle(design: _Design, values: FloatArray, horizons: IntArray) -> FloatArray:
+def _last_cycle(designs: Sequence[_Design], values: FloatArray, horizons: IntArray) -> FloatArray:
     """How the series went on one season ago: the smoothed course from then to `horizons` later."""
-    reach = 2 * design.smoothing
-    until = min(design.lag, int(horizons[-1]))
-    then = values.shape[1] - 1 - design.lag
-    stretch = values[:, max(0, then - design.smoothing) : then + until + design.smoothing + 1]
+    lag, smoothing = np.array([(one.lag, one.smoothing) for one in designs]).T[..., None]
+    width = np.minimum(lag, horizons[-1] + smoothing) + smoothing + 1  # nothing has come after the last column
+    columns = np.arange(width.max())
+    place = values.shape[1] - 1 - lag - smoothing + columns
+    if len(designs) == 1:
+        stretch = values[:, place[0]]
+    else:
+        stretch = np.take_along_axis(values, np.minimum(place, values.shape[1] - 1), axis=1)
+        stretch = np.where(columns < width, stretch, np.nan)
     stretch = np.nan_to_num(np.sqrt(np.maximum(carried(stretch), 0.0)))
     sums = np.concatenate([np.zeros((len(stretch), 1)), np.cumsum(stretch, axis=1)], axis=1)
-    low = np.concatenate([[0], (horizons - 1) % design.lag + 1])
-    high = np.minimum(low + reach + 1, stretch.shape[1])
-    smoothed = (sums[:, high] - sums[:, low]) / (high - low)
+    low = np.concatenate([np.zeros_like(lag), (horizons - 1) % lag + 1], axis=1)
+    high = np.minimum(low + 2 * smoothing + 1, width)
+    rows = np.arange(len(sums))[:, None]
+    smoothed = (sums[rows, high] - sums[rows, low]) / (high - low)
     return np.asarray(smoothed[:, 1:] - smoothed[:, :1])
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from forecasting.series import FloatArray
     from forecasting.windows import IntArray
 
-__all__ = ["Profile", "fit_profiles", "profile_at"]
+__all__ = ["Profile", "fit_profiles", "profile_at", "profiles_at"]
 
 # Widths tried, in shares of the season: 1, 5 and 15 minutes of a day.
 _WIDTHS = (1 / 1440, 1 / 288, 1 / 96)
@@ -49,21 +49,42 @@ class Profile:
 
     def at(self, steps: IntArray) -> FloatArray:
         """What is usual at these times, given in steps since the epoch; linear between bins' centres."""
-        bins = self.bins.astype(np.float64)
-        if self.width == 1:
-            return bins[steps % self.length]
-        position = (steps % self.length) / self.width - 0.5 + 0.5 / self.width
-        low = np.floor(position).astype(np.int64)
-        share = position - low
-        n = bins.size
-        return np.asarray(bins[low % n] * (1 - share) + bins[(low + 1) % n] * share)
+        return _at((self,), steps)
+
+
+def _at(profiles: Sequence[Profile], steps: IntArray) -> FloatArray:
+    """What is usual, by one profile for all times or by one for each row of them; of their shape."""
+    bins = np.concatenate([one.bins for one in profiles])
+    each = [(one.length, one.width, one.bins.size) for one in profiles]
+    length, width, n = np.array(each).T[(..., *[None] * (steps.ndim - 1))]
+    first = np.cumsum(n, axis=0) - n
+    if (width == 1).all():
+        return np.asarray(bins[first + steps % length], dtype=np.float64)
+    position = (steps % length) / width - 0.5 + 0.5 / width
+    low = np.floor(position).astype(np.int64)
+    share = position - low
+    before, after = (bins[first + at % n].astype(np.float64) for at in (low, low + 1))
+    return np.asarray(before * (1 - share) + after * share)
 
 
 def profile_at(profiles: Sequence[Profile], steps: IntArray, resting: IntArray | None = None) -> FloatArray:
     """The sum of several profiles at these times, in steps since the epoch; arguments as of `fit_profiles`."""
+    return profiles_at((profiles,), steps, resting)
+
+
+def profiles_at(series: Sequence[Sequence[Profile]], steps: IntArray, resting: IntArray | None = None) -> FloatArray:
+    """The same of several series: the profiles of one for all times, or of one for each row of them."""
     total = np.zeros(steps.shape)
-    for profile in profiles:
-        total += profile.at(resting if profile.weekly and resting is not None else steps)
+    if len(series) == 1:
+        for profile in series[0]:
+            total += profile.at(resting if profile.weekly and resting is not None else steps)
+        return total
+    for place in range(max(map(len, series))):
+        for weekly in (False, True):
+            rows = [row for row, some in enumerate(series) if place < len(some) and some[place].weekly is weekly]
+            if rows:
+                times = resting if weekly and resting is not None else steps
+                total[rows] += _at([series[row][place] for row in rows], times[rows])
     return total
 
 

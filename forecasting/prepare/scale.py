@@ -11,7 +11,7 @@ from forecasting.series import TimeSeries
 if TYPE_CHECKING:
     from forecasting.series import FloatArray
 
-__all__ = ["LARGEST", "in_units", "unit_of"]
+__all__ = ["LARGEST", "cut", "in_units", "unit_of"]
 
 # Load in units is cut here: squares and sums of it stay finite.
 LARGEST = 1e100
@@ -27,6 +27,10 @@ def unit_of(values: FloatArray) -> float:
 
 def in_units(series: TimeSeries, unit: float) -> TimeSeries:
     """The series divided by the unit, cut at 1e100 units."""
+    return TimeSeries(series.start, series.step, cut(series.values, unit))
+
+
+def cut(values: FloatArray, unit: FloatArray | float) -> FloatArray:
+    """Loads divided by the unit, or by one each, cut at 1e100 units."""
     with np.errstate(over="ignore", under="ignore"):
-        values = np.clip(series.values / unit, -LARGEST, LARGEST)
-    return TimeSeries(series.start, series.step, values)
+        return np.clip(values / unit, -LARGEST, LARGEST)

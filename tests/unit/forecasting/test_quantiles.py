@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forecasting.quantiles import at_depth, depth, depths_of
+from forecasting.quantiles import at_depth, depth, depths_of, interpolated
 
 AT = depth((0.5, 0.9, 0.97))
 
@@ -32,3 +32,12 @@ def test_depths_are_the_inverse_of_quantiles() -> None:
 def test_crossed_or_equal_quantiles_are_put_in_order() -> None:
     out = at_depth(np.array([[2.0, 1.0, 3.0], [1.0, 1.0, 1.0]]), AT, depth((0.1, 0.5, 0.9, 0.97, 0.99)))
     assert (np.diff(out, axis=1) > 0).all()
+
+
+def test_straight_lines_between_anchors_are_those_of_numpy() -> None:
+    random = np.random.default_rng(4)
+    rows, anchors, asked = random.normal(size=(4, 3, 6)), (1, 2, 3, 7, 11, 20), [1, 2, 4, 7, 10, 19, 20, 21, 90]
+    found = interpolated(rows, anchors, asked)
+    for row, one in zip(rows.reshape(-1, 6), found.reshape(-1, len(asked)), strict=True):
+        assert one.tolist() == np.interp(asked, anchors, row).tolist()
+    assert interpolated(rows[..., :1], anchors[:1], asked).tolist() == np.repeat(rows[..., :1], 9, axis=2).tolist()

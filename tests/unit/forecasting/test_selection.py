@@ -174,9 +174,9 @@ def test_on_holidays_the_profile_that_learned_how_the_load_rests_has_the_say() -
         ForecastBatch(origins, 3600, (0.5,), np.full((2, 1, 3), load), np.full((2, 1, 3), load))
         for load in (100.0, 1.0)
     )
-    found = fitted.whole([high, low])
+    found = fitted.wholes([fitted], [high, low])
     holiday, plain = 100.0**0.2, 10.0
     assert found.values[0, 0] == pytest.approx([plain, plain, holiday])
     assert found.values[1, 0] == pytest.approx([holiday, plain, plain])
-    assert replace(fitted, holidays=Holidays()).whole([high, low]).values == pytest.approx(plain)
+    assert FittedAuto.wholes([replace(fitted, holidays=Holidays())], [high, low]).values == pytest.approx(plain)
     assert loads(dumps(fitted)).holidays == fitted.holidays  # type: ignore[attr-defined]  # it is a FittedAuto

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,12 @@ from forecasting.errors import InsufficientHistory, InvalidSeries
 from forecasting.forecast import Forecast
 from forecasting.models.boosted import Boosted, FittedBoosted
 from forecasting.models.naive import Naive
+from forecasting.models.seasonal_naive import SeasonalNaive
+from forecasting.models.seasonal_profile import FittedSeasonalProfile, SeasonalProfile
+from forecasting.models.theta import Theta
 from forecasting.selection import Auto
 from forecasting.series import TimeSeries
+from forecasting.spread import Spread
 from forecasting.together import predict_together
 
 START = 1_700_006_400
@@ -71,3 +76,68 @@ def test_boosted_asked_at_once_must_share_the_dear_part(mixed: tuple[list[Any], 
     fitted, seen = mixed
     with pytest.raises(InvalidSeries, match="must be fitted on one step, one fleet model, for one horizon"):
         FittedBoosted.predict_all(fitted[4:6], seen[4:6], horizon=3, levels=LEVELS)
+
+
+def _cycles(n: int, *, seed: int, step: int = 60) -> TimeSeries:
+    """A cycle of so many samples under the day's."""
+    series = daily(2.5, seed=seed, step=step)
+    return TimeSeries(START, step, series.values * (2 + np.sin(2 * np.pi * np.arange(len(series)) / n)))
+
+
+@pytest.fixture(scope="module")
+def profiles() -> list[tuple[Any, TimeSeries]]:
+    """Fits of different seasons, clocks, units and spreads, and what they see: with gaps, short or not at all."""
+    rough = TimeSeries(START, 60, 1e-9 * _cycles(45, seed=6).values ** 3)
+    series = [_cycles(60, seed=1), _cycles(75, seed=2), _cycles(90, seed=3), daily(2.5, seed=4, step=60), rough]
+    zones = ["UTC", "Europe/Berlin", "Asia/Tokyo", "UTC", "Europe/Berlin"]
+    made: list[tuple[Any, TimeSeries]] = []
+    for one, zone in zip(series, zones, strict=True):
+        method = SeasonalProfile(timezone=zone, holidays="DE" if zone == "Europe/Berlin" else "")
+        made.append((method.fit(one, horizon=12, levels=LEVELS), one))
+    late, holes = series[0].values.copy(), series[1].values.copy()
+    late[-3:], holes[-90:-60] = np.nan, np.nan
+    for row, seen in ((0, late), (1, holes), (2, series[2].values[-50:]), (1, late)):
+        made.append((made[row][0], TimeSeries(START, 60, seen)))
+    first = made[0][0]
+    spreads = (
+        Spread(power=0.5, roughness=1.0, usual=0.3),
+        Spread(power=0.25, roughness=0.5, usual=0.1, hours=tuple(np.linspace(0.5, 1.5, 12).tolist())),
+        Spread(power=0.25, roughness=0.5, usual=0.2, hours=tuple(np.linspace(1.5, 0.5, 12).tolist())),
+        Spread(power=0.5, roughness=1.0, usual=0.7),
+    )
+    made += [(replace(first, spread=spread), series[0]) for spread in spreads]
+    return made
+
+
+@pytest.mark.parametrize("horizon", [1, 7, 12, 40])
+def test_profiles_of_any_seasons_say_together_what_they_say_alone(
+    profiles: list[tuple[Any, TimeSeries]], horizon: int
+) -> None:
+    fitted, seen = [one for one, _ in profiles], [context for _, context in profiles]
+    assert len({one.shared for one in fitted}) == 1
+    batch = FittedSeasonalProfile.predict_all(fitted, seen, horizon=horizon, levels=LEVELS)
+    for one, context, found in zip(fitted, seen, batch.forecasts(), strict=True):
+        assert found == one.predict(context, horizon=horizon, levels=LEVELS)
+
+
+def test_a_profile_that_sees_nothing_known_says_so_in_company(profiles: list[tuple[Any, TimeSeries]]) -> None:
+    (one, seen), (other, unlike) = profiles[:2]
+    gone = TimeSeries(START, 60, np.full(3000, np.nan))
+    found = predict_together([one, other, one], [gone, unlike, seen], horizon=5, levels=LEVELS)
+    assert str(found[0]) == "a forecast needs 1 known samples of history, this series has 0"
+    assert found[1:] == [
+        other.predict(unlike, horizon=5, levels=LEVELS),
+        one.predict(seen, horizon=5, levels=LEVELS),
+    ]
+
+
+@pytest.mark.parametrize("method", [Naive(), SeasonalNaive(season_length=288), Theta()])
+def test_any_path_method_says_together_what_it_says_alone(method: Any) -> None:
+    series = [daily(3, seed=1), daily(3, seed=2, size=7e5), daily(3, seed=3, size=1e-5)]
+    late = series[2].values.copy()
+    late[-2:] = np.nan
+    series[2] = TimeSeries(START, 300, late)
+    fitted = [method.fit(one, horizon=6, levels=LEVELS) for one in series]
+    together = predict_together(fitted, series, horizon=8, levels=LEVELS)
+    for one, context, found in zip(fitted, series, together, strict=True):
+        assert found == one.predict(context, horizon=8, levels=LEVELS)

@@ -41,3 +41,16 @@ def test_rows_can_be_taken() -> None:
     assert len(windows) == 2
     assert windows.length == 2
     assert windows.last.tolist() == [3, 7]
+
+
+def test_at_the_ends_of_several_series_each_has_the_window_that_it_has_alone() -> None:
+    pasts = [np.arange(9.0), [5.0, 2.0], [1.0, 2, 3, 4, NAN, NAN], [NAN, NAN, NAN], [7.0, NAN]]
+    series = [TimeSeries(600 * row, 60, np.array(past)).last(4) for row, past in enumerate(pasts)]
+    units = [1.0, 2.0, 0.5, 1.0, 1.0]
+    found = Windows.at_ends(series, units, 4)
+    assert found.rows.tolist() == [0, 1, 2, 4]
+    for row, at in enumerate(found.rows.tolist()):
+        alone = Windows.at(series[at], np.array([len(series[at]) - 1]), 4)
+        assert found.values[row] == pytest.approx(alone.values[0] / units[at], nan_ok=True)
+        assert (found.ends[row], found.age[row]) == (alone.ends[0], alone.age[0])
+    assert [(age, some.rows.tolist()) for age, some in found.by_age()] == [(0, [0, 1]), (1, [4]), (2, [2])]
