@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from scaler.keda.status import Status
 
-__all__ = ["CallObserver", "Calls"]
+__all__ = ["Asked", "CallObserver", "Calls"]
 
 
 class CallObserver(Protocol):

@@ -15,13 +15,14 @@ from scaler.keda.status import INTERNAL_TEXT, Status
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from scaler.keda.calls import Asked
     from scaler.keda.core import CoreServer
 
 __all__ = ["AtOnce", "Call", "Context", "Deed"]
 
 _log = logging.getLogger(__name__)
 
-AtOnce: TypeAlias = "Callable[[bytes, Context], bytes | Status | None]"
+AtOnce: TypeAlias = "Callable[[bytes, Asked], bytes | Status | None]"
 """From a request to its answer or failure, without waiting; None: that takes waiting, or a wait is worth it."""
 
 _FINE = Status(grpc.StatusCode.OK, "")

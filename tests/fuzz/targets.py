@@ -12,9 +12,11 @@ import json
 import math
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import httpx
 import msgspec
 import numpy as np
@@ -24,8 +26,20 @@ from forecasting.models.naive import Naive
 from forecasting.serialise import dumps, loads
 from forecasting.series import TimeSeries
 from scaler.decision import Snapshot, decide
+from scaler.edge.desk import TriggerDesk
 from scaler.errors import ForesailError, InvalidSettings, InvalidTrigger, SourceError
+from scaler.keda.calls import Calls
+from scaler.keda.client import ref
 from scaler.keda.encoding import activity, metrics
+from scaler.keda.servicer import Servicer
+from scaler.keda.status import Status
+from scaler.keda.streams import Streams
+from scaler.pb.externalscaler_pb2 import (
+    GetMetricSpecResponse,
+    GetMetricsRequest,
+    GetMetricsResponse,
+    IsActiveResponse,
+)
 from scaler.policy import policy_of
 from scaler.promql import LONGEST_QUERY, MOST_OPERATORS, operators
 from scaler.settings import Settings, load_settings
@@ -42,10 +56,19 @@ from scaler.trigger.signal import rate_windows, signal_warning
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from google.protobuf.message import Message
+
+    from scaler.keda.core_call import AtOnce
+
 __all__ = ["TARGETS", "Target"]
 
 NOW = 1_800_000_000
 MOST_BYTES = 1 << 20
+_ANSWERS: dict[str, type[Message]] = {
+    "GetMetricSpec": GetMetricSpecResponse,
+    "GetMetrics": GetMetricsResponse,
+    "IsActive": IsActiveResponse,
+}
 _LEAST = {"serverAddress": "http://prometheus:9090", "query": "up", "threshold": "1"}
 
 
@@ -85,6 +108,30 @@ def metadata(data: bytes) -> None:
     assert activity(decide(known, policy, now=NOW)).result in {True, False}
     signal_warning(config.query)
     rate_windows(config.query)
+
+
+def call(data: bytes) -> None:
+    """The request of each call that is answered at once: it gets a message or a status, whatever it holds."""
+    for method, answer in _servicer().items():
+        found = answer(data, _Caller())
+        if isinstance(found, Status):
+            assert found.code is not grpc.StatusCode.INTERNAL
+            assert found.text
+        elif found is not None:
+            assert _ANSWERS[method.rpartition("/")[2]].FromString(found).ByteSize() == len(found)
+
+
+class _Caller:
+    def auth_context(self) -> dict[str, Any]:
+        return {}
+
+
+@cache
+def _servicer() -> dict[str, AtOnce]:
+    desk = TriggerDesk(settings=Settings(), tell=lambda _: None, clock=lambda: NOW)
+    calls = Calls(observer=lambda *_: None)
+    streams = Streams(desk, most=1)
+    return dict(Servicer(desk, calls=calls, streams=streams, deadline=1.0, most_waiting=1).at_once())
 
 
 def promql(data: bytes) -> None:
@@ -300,6 +347,14 @@ TARGETS: dict[str, Target] = {
             _pairs(leadTime="3m", quantile="0.95", customHeaders="X-Scope-OrgID=shop", queryParameters="dedup=true"),
             _pairs(authModes="tls,basic", usernameFromEnv="u", passwordFromEnv="p", historyTimeWindow="14d"),
             _pairs(events="launch: at 2026-11-27T08:00 for 2h factor 2\nnews: cron 0 20 * * 1 for 3m floor 5"),
+        ),
+    ),
+    "call": Target(
+        call,
+        (
+            ref(_LEAST).SerializeToString(),
+            ref(_LEAST | {"leadTime": "3m", "scalerAddress": "foresail:6000"}).SerializeToString(),
+            GetMetricsRequest(scaledObjectRef=ref(_LEAST), metricName="foresail").SerializeToString(),
         ),
     ),
     "promql": Target(
