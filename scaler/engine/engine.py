@@ -105,8 +105,11 @@ class Engine:
         self._publish = publish
         self._publisher = Publisher(publish=publish, persistence=persistence, clock=clock, settings=settings)
         self._precedence = Precedence()
-        turns = Turns(give_way=partial(self._precedence.give_way, _PATIENCE_OF_FORECASTS))
-        self._turns = SharedTurns(turns, modelling.forecast)
+        turns = Turns(
+            give_way=partial(self._precedence.give_way, _PATIENCE_OF_FORECASTS),
+            spent=lambda: modelling.spent_aside,
+        )
+        self._turns = SharedTurns(turns, modelling.forecast_aside)
         self._recalls = Recalls(self._recall, give_way=partial(self._precedence.give_way, _PATIENCE_OF_PASTS))
         self._clock = clock
         self._monotonic = monotonic
@@ -212,7 +215,8 @@ class Engine:
         finally:
             for task in self._running:
                 task.cancel()
-            await asyncio.gather(*self._running, self._recalls.close(), return_exceptions=True)
+            await asyncio.gather(*self._running, self._recalls.close(), self._turns.close(), return_exceptions=True)
+            self._modelling.close()
 
     def housekeep(self) -> None:
         """Puts the work that belongs to no series on the timetable."""
@@ -318,9 +322,9 @@ class Engine:
         _, extended = await asyncio.gather(self._beside.extend(series), self._refresh.extend(series))
         if extended or self._modelling.lacks_forecast(series):
             await self._modelling.forecast_outside(series)
-            async with self._turns.of(series):
-                if extended:
-                    self._gating.step(series)
+            await self._turns.forecast(series)
+            if extended:
+                self._gating.step(series)
             self._publisher.tell_of(series)
         if self._modelling.fit_is_due(series):
             self._start(("fit", series.id))

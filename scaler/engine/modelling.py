@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,6 +11,7 @@ import numpy as np
 
 from forecasting.errors import ForecastError, InvalidForecast, InvalidParameter, InvalidState
 from forecasting.premium import CHOICES
+from scaler.engine.aside import Aside
 from scaler.engine.beside import with_covariates
 from scaler.engine.fits import FitLost, Priority
 from scaler.engine.ladder import ban, is_due, rungs
@@ -24,8 +26,9 @@ from scaler.replay.aim import Choice
 from scaler.store.base import StoredModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from forecasting.forecast import Forecast
     from forecasting.series import FloatArray, TimeSeries
     from scaler.engine.fits import Fits, Forecasts
     from scaler.engine.messages import FitDone, FitRequest, Rung
@@ -68,6 +71,7 @@ class Modelling:
         self._ledger = ledger
         self._fits = fits
         self._outside = outside
+        self._aside = Aside()
         self._persistence = persistence
         self._forecasters = forecasters
         self._settings = settings
@@ -86,6 +90,15 @@ class Modelling:
     def fits_waiting(self) -> int:
         """Fits in the queue."""
         return self._fits.waiting
+
+    @property
+    def spent_aside(self) -> float:
+        """CPU seconds that `forecast_aside` has taken beside the loop."""
+        return self._aside.spent
+
+    def close(self) -> None:
+        """Ends the thread that forecasts are computed in, once it has nothing to do."""
+        self._aside.close()
 
     def attach(self, series: SeriesState) -> None:
         """Gives every trigger of the series its model, and lets go of those that no trigger uses any more."""
@@ -117,7 +130,21 @@ class Modelling:
 
     def forecast(self, *of: SeriesState) -> None:
         """Forecasts anew from the newest history of these series, with every model of theirs that is ours."""
-        asks: list[tuple[ModelState, Ask]] = []
+        asked = self._asked(of)
+        for one, found in zip(asked, all_predicted([one.ask for one in asked]), strict=True):
+            self._take_up(one, found)
+
+    async def forecast_aside(self, *of: SeriesState) -> None:
+        """The same, computed beside the loop: what has changed meanwhile is not changed back."""
+        asked = self._asked(of)
+        asks = [one.ask for one in asked]
+        for one, found in zip(asked, await self._aside.run(partial(all_predicted, asks)), strict=True):
+            if one.still_asked:
+                self._take_up(one, found)
+
+    def _asked(self, of: Sequence[SeriesState]) -> list[_Asked]:
+        """What the models of these series are asked."""
+        asked: list[_Asked] = []
         for series in of:
             self.attach(series)
             for model in series.models.values():
@@ -128,13 +155,15 @@ class Modelling:
                 except Exception as error:  # noqa: BLE001  # whatever it is, the load is served without this forecast
                     self._no_forecast(model, error)
                 else:
-                    levels = series.levels(model.key)
-                    asks.append((model, Ask(model.fitted, model.rung, past, model.key.horizon, levels)))
-        for (model, _), found in zip(asks, all_predicted([ask for _, ask in asks]), strict=True):
-            if isinstance(found, Exception):
-                self._no_forecast(model, found)
-            else:
-                model.forecast = found
+                    ask = Ask(model.fitted, model.rung, past, model.key.horizon, series.levels(model.key))
+                    asked.append(_Asked(series, model, ask, model.forecast))
+        return asked
+
+    def _take_up(self, one: _Asked, found: Forecast | Exception) -> None:
+        if isinstance(found, Exception):
+            self._no_forecast(one.model, found)
+        else:
+            one.model.forecast = found
 
     async def forecast_outside(self, series: SeriesState) -> None:
         """The same with those that others brought: in a worker, which is killed if it takes too long."""
@@ -280,6 +309,29 @@ class Modelling:
         kept = msgspec.msgpack.encode(Kept(model.rung, bytes_of(fitted), model.choice, lives, added, told))
         stored = StoredModel(model.key.stored_name, kept, model.trained, model.fitted_at)
         await self._persistence.put_model(series.id, stored)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A model that is asked for a forecast.
+
+    Attributes:
+        series: Whose model it is.
+        model: The model.
+        ask: What it is asked.
+        before: The forecast that it has.
+    """
+
+    series: SeriesState
+    model: ModelState
+    ask: Ask
+    before: Forecast | None
+
+    @property
+    def still_asked(self) -> bool:
+        """Whether nothing has come in between: another fit or forecast, a trigger that needs other levels."""
+        same = self.model.fitted is self.ask.fitted and self.model.forecast is self.before
+        return same and self.series.levels(self.model.key) == self.ask.levels
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):

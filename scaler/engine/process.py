@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from scaler.collecting import collect_rarely
 from scaler.engine import configuration
+from scaler.engine.aside import SWITCH_INTERVAL
 from scaler.engine.assembly import running_engine
 from scaler.engine.frames import FrameReader, encode_frame
 from scaler.engine.messages import Ask, Called, Changes, Configure, Register, Reply, ToEngine
@@ -59,6 +60,7 @@ def main() -> int:
     os.nice(_NICENESS)
     collect_rarely()
     keep_pages()
+    sys.setswitchinterval(SWITCH_INTERVAL)
     return uvloop.run(_run(edge))
 
 

@@ -25,8 +25,12 @@ _KEEP_EVERY = 60.0
 look, were 40 MB a minute of writing."""
 
 
+_MOST = 64
+"""Snapshots in a message: to read hundreds at once would hold up the edge's answers."""
+
+
 class Publisher:
-    """Snapshots of one turn of the event loop go to the edge in one message. Used from the engine's loop.
+    """Snapshots of one turn of the event loop go to the edge in few messages. Used from the engine's loop.
 
     Args:
         publish: Gives a message to the edge; never blocks.
@@ -64,6 +68,6 @@ class Publisher:
                 self._persistence.add_snapshot(trigger_id, msgspec.msgpack.encode(made))
 
     def _send(self) -> None:
-        made, self._made = self._made, {}
-        if made:
-            self._publish(Update(list(made.values())))
+        snapshots, self._made = list(self._made.values()), {}
+        for first in range(0, len(snapshots), _MOST):
+            self._publish(Update(snapshots[first : first + _MOST]))

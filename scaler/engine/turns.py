@@ -1,9 +1,9 @@
-"""Forecasts take turns: one at a time, with rests between them, so that the engine's loop goes on turning.
+"""Forecasts take turns: one at a time, with rests between them, so that the rest of the machine goes on working.
 
-A forecast is computed where the history is, in the engine's loop, in a few milliseconds. Those of a fleet fall due
-within seconds of each other; taking turns, they leave the loop to other work between any two of them, and a share of
-the core to other processes. When a fleet's forecasts take longer than a step in all, each series waits longer for its
-turn and is forecast less often, from the newest samples that it has then: the load shows in the forecasts' age.
+Forecasts are computed beside the engine's loop (`aside.py`), and those of a fleet fall due within seconds of each
+other; taking turns, they leave a share of the core to the loop and to other processes. When a fleet's forecasts take
+longer than a step in all, each series waits longer for its turn and is forecast less often, from the newest samples
+that it has then: the load shows in the forecasts' age.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Turns:
         share: Part of a core that turns may take, in (0, 1].
         give_way: Awaited before each turn begins: to what goes before all of them.
         monotonic: Seconds that only grow.
-        spent: CPU seconds of this thread: on a busy machine a turn takes longer without taking more from others.
+        spent: CPU seconds that turns have taken: on a busy machine one takes longer without taking more from others.
         sleep: How to rest.
     """
 

@@ -29,6 +29,17 @@ async def test_the_snapshots_of_one_moment_are_one_message(bench: Any) -> None:
     assert sorted(one.trigger for one in message.snapshots) == sorted(triggers)
 
 
+async def test_those_of_hundreds_are_several_messages(bench: Any) -> None:
+    triggers = [bench.register(name=f"w{n}", threshold=str(n + 1)) for n in range(130)]
+    await bench.engine.settle()
+    bench.published.clear()
+    (series,) = bench.engine.series
+    bench.engine._publisher.tell_of(series)
+    await asyncio.sleep(0)
+    assert [len(message.snapshots) for message in bench.published] == [64, 64, 2]
+    assert sorted(one.trigger for message in bench.published for one in message.snapshots) == sorted(triggers)
+
+
 async def test_the_store_keeps_each_forecast_and_beside_them_a_load_a_minute(bench: Any, start: int) -> None:
     kept: list[Snapshot] = []
     bench.persistence.add_snapshot = lambda _, data: kept.append(msgspec.msgpack.decode(data, type=Snapshot))

@@ -32,6 +32,25 @@ class TestSharing:
         assert bench.snapshot(late).outlook.forecaster == "seasonal-naive"
         assert len(bench.snapshot(late).outlook.peak) == 38
 
+    async def test_a_late_comer_keeps_its_forecast_when_one_made_without_it_is_done(self, bench: Any) -> None:
+        one = bench.register("one", quantile="0.9")
+        await settled(bench)
+        (series,), modelling, late = bench.engine.series, bench.engine._modelling, list[str]()
+        (model,) = series.models.values()
+        before, compute = model.forecast, modelling._aside.run
+
+        async def run(asked: Any) -> Any:
+            found = await compute(asked)
+            late.append(bench.register("late", quantile="0.7"))
+            return found
+
+        modelling._aside.run = run
+        await modelling.forecast_aside(series)
+        assert model.forecast is not before
+        assert set(model.forecast.levels) > set(before.levels)  # the late one's, too
+        await settled(bench)
+        assert [bench.snapshot(name).outlook is None for name in (one, *late)] == [False, False]
+
     async def test_a_late_comer_that_looks_back_further_gets_its_past(self, bench: Any, start: int) -> None:
         bench.register("one", historyTimeWindow="1d")
         await settled(bench)
