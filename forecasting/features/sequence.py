@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from forecasting.series import FloatArray
     from forecasting.windows import IntArray
 
-__all__ = ["ASKS", "HORIZON_MINUTES", "STATICS", "TOKENS", "Inputs", "inputs", "reach"]
+__all__ = ["ASKS", "BIN_AGES", "HORIZON_MINUTES", "STATICS", "TOKENS", "TOLD", "Inputs", "inputs", "reach"]
 
 # Horizons that the network is trained at; further ones are told as the furthest.
 HORIZON_MINUTES = 60
@@ -54,6 +54,10 @@ _PERIODS = np.array([86400, 604800, 3600, 900])  # seconds
 #: Shapes of the inputs: tokens (T, F), features of an ask, features of the origin.
 TOKENS = (sum(count for _, count in _BINS), 4 + 2 * len(_BESIDE) + 1)
 ASKS = 27
+#: So many of an ask's features tell of the series; the others say which ask it is, and its spread.
+TOLD = 22
+#: Where bins begin and end, minutes before the origin; shape (T + 1,).
+BIN_AGES = 1440.0 - np.concatenate([[0], np.cumsum(np.repeat(*np.array(_BINS).T))])
 STATICS = 12 + len(_DAYS)
 
 

@@ -2,9 +2,10 @@
 
 It reads the last day from coarse to fine and the same minutes of up to 14 days before, all as log-ratios in units of
 how much the series moves, and gives quantiles of the coming values and of the coming peak for all horizons at once.
-Nothing of it is trained on the series at hand; the series' own past recalibrates the quantiles, horizon by
-horizon, the more the longer it is. See `forecasting.network` for sources and the model card, docs/models/lstm.md,
-for what it was trained on. Horizons beyond 60 minutes are told as 60. History: two hours. Needs no torch.
+The network is not trained on the series at hand. The series' own past draws the middle of the quantiles towards that of
+a regression on the same inputs (`forecasting.local`) and recalibrates them, horizon by horizon, the more the longer it
+is. See `forecasting.network` for sources and the model card, docs/models/lstm.md, for what it was trained on.
+Horizons beyond 60 minutes are told as 60. History: two hours. Needs no torch.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from forecasting.features.scalefree import Scale
 from forecasting.features.seen import FLOOR
 from forecasting.features.sequence import inputs, reach
 from forecasting.forecast import checked_levels, rearranged
+from forecasting.local import INPUTS, looked_at, regression
 from forecasting.network import KNOTS, NETWORKS
 from forecasting.pretrained import PRETRAINED
 from forecasting.quantiles import at_depth, between, coherent, depth, depths_of, filled
@@ -44,6 +46,7 @@ _CALIBRATION_ORIGINS = 1500
 # So many independent outcomes weigh as much as the quantiles that the network was trained to give. One day is like the
 # next in little: what its tails were like makes those of the next day worse, so it takes about a week.
 _PRIOR = 200.0
+_HALF = 0.5  # of the way to the regression's middle, where there is history enough: their mean
 # Origins handled at once: bounds the memory of a batch.
 _CHUNK = 256
 _SERIES = 64  # what is taken of so many stays in the processor's cache
@@ -52,16 +55,18 @@ _BEYOND = 1.1
 _MINUTES_APART = 15  # outcomes that overlap are not independent, nor are those next to each other
 
 
-@stored_as("lstm/1")
+@stored_as("lstm/2")
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FittedLstm:
-    """Which network, and at which depths among its quantiles this series' outcomes lay.
+    """Which network, how its middle is drawn, and at which depths among the quantiles this series' outcomes lay.
 
     Attributes:
         step: Seconds between samples, of the series fitted.
         unit: Loads are divided by it.
         weights: Name of the network, see `forecasting.network.NETWORKS`.
         horizons: Anchors, in steps.
+        local: What the middle is drawn by: weights of what is looked at, an offset, and what the network's own middle
+            loses for it; shape (KINDS, INPUTS + 2, anchors).
         depths: Calibrated depths; shape (KINDS, GRID, anchors).
         ceiling: Highest load seen, in units.
     """
@@ -70,6 +75,7 @@ class FittedLstm:
     unit: float
     weights: str
     horizons: tuple[int, ...]
+    local: FloatArray
     depths: FloatArray
     ceiling: float
 
@@ -146,8 +152,13 @@ def _quantiles(
     furthest = min(horizon, max(1, 86400 // pasts.step))
     asked = [h for h in fitted[0].horizons if h < furthest] + [furthest]
     found = inputs(pasts, asked)
-    knots = NETWORKS.known(fitted[0].weights).predict(found) * found.spread[:, :, None]
-    depths = level_weights(levels) @ np.stack([one.depths for one in fitted]) @ _nodes(fitted[0].horizons, tuple(asked))
+    nodes = _nodes(fitted[0].horizons, tuple(asked))
+    knots = NETWORKS.known(fitted[0].weights).predict(found)
+    local = np.stack([one.local for one in fitted]) @ nodes  # (N, KINDS, INPUTS + 2, asked)
+    local = local.swapaxes(2, 3).reshape(len(fitted), -1, local.shape[2])
+    drawn = (looked_at(found) * local[:, :, :-2]).sum(axis=2) + local[:, :, -2] - local[:, :, -1] * knots[:, :, 0]
+    knots = (knots + drawn[:, :, None]) * found.spread[:, :, None]
+    depths = level_weights(levels) @ np.stack([one.depths for one in fitted]) @ nodes
     wanted = np.broadcast_to(np.moveaxis(depths, 2, 3), (len(knots), len(KINDS), len(asked), len(levels)))
     at = at_depth(knots.reshape(-1, len(KNOTS)), _DEPTHS, wanted.reshape(-1, len(levels)))
     at = np.moveaxis(at.reshape(wanted.shape), 0, 2)  # (KINDS, asked, N, levels)
@@ -204,42 +215,50 @@ class Lstm:
         weights = NETWORKS.resolve(self.weights)
         with np.errstate(over="ignore", under="ignore"):
             ceiling = float(min(np.nanmax(series.values) / unit, 1e100))
+        local, depths = _own(series, unit, weights, horizons)
         return FittedLstm(
             step=series.step,
             unit=unit,
             weights=weights,
             horizons=horizons,
-            depths=_calibrated(series, unit, weights, horizons),
+            local=local,
+            depths=depths,
             ceiling=ceiling,
         )
 
 
-def _calibrated(series: TimeSeries, unit: float, weights: str, horizons: Sequence[int]) -> FloatArray:
-    """Depths to ask for at GRID's levels: those of the past's outcomes, drawn towards the plain ones."""
+def _own(series: TimeSeries, unit: float, weights: str, horizons: Sequence[int]) -> tuple[FloatArray, FloatArray]:
+    """What the series' past says: how the network's middle is drawn, and the calibrated depths."""
     n, network = len(series), NETWORKS.known(weights)
     first = min(n - 1, max(n // 3, 7200 // series.step))
     origins = np.unique(np.linspace(first, n - 2, min(_CALIBRATION_ORIGINS, max(1, n - 1 - first))).astype(np.int64))
     rows = Rows.of(series, origins, unit)
     after = np.log(future(in_units(series.values, unit, series.step), origins, max(horizons)) + FLOOR)
     at = np.array(horizons) - 1
-    came = np.stack([after[:, at], running_maximum(after)[:, at]], axis=1)  # (N, KINDS, anchors)
-    parts = []
+    came = np.concatenate([after[:, at], running_maximum(after)[:, at]], axis=1)  # (N, KINDS * anchors)
+    spread, ratios, weight = np.empty((3, *came.shape))
+    looks, knots = np.empty((*came.shape, INPUTS)), np.empty((*came.shape, len(KNOTS)))
     for start in range(0, len(origins), _CHUNK):
         some = slice(start, start + _CHUNK)
         found = inputs(rows.at(some), horizons)
-        knots = network.predict(found) * found.spread[:, :, None]
-        ratios = (came[some] - found.level[:, None, None]).reshape(len(knots), -1)
-        parts.append(np.stack([depths_of(ratios[:, a], knots[:, a], _DEPTHS) for a in range(ratios.shape[1])], axis=1))
-    depths = np.concatenate(parts).reshape(-1, len(KINDS), len(horizons))
-    plain = depth(GRID)
-    out = np.tile(plain[None, :, None], (len(KINDS), 1, len(horizons)))
-    for i in range(len(KINDS)):
-        conformal = conformal_quantiles(depths[:, i], GRID)
-        for a, horizon in enumerate(horizons):
-            if np.isnan(conformal[:, a]).any():
-                continue
-            known = np.count_nonzero(~np.isnan(depths[:, i, a])) / len(origins)
-            independent = known * (n - first) / max(horizon, _MINUTES_APART * 60 / series.step)
-            share = independent / (independent + _PRIOR)
-            out[i, :, a] = share * conformal[:, a] + (1 - share) * plain
-    return out.astype(np.float32).astype(np.float64)
+        spread[some], ratios[some] = found.spread, (came[some] - found.level[:, None]) / found.spread
+        weight[some] = np.exp(0.5 * found.level)[:, None] * np.sqrt(found.spread)  # as errors count in training
+        looks[some], knots[some] = looked_at(found), network.predict(found)
+    apart = np.maximum(np.tile(horizons, len(KINDS)), _MINUTES_APART * 60 / series.step)
+    independent = (~np.isnan(ratios)).mean(axis=0) * (n - first) / apart
+    share = independent / (independent + _PRIOR)
+    slopes, said = regression(looks, ratios, weight)
+    drawn = _HALF * share
+    local = np.concatenate([drawn[:, None] * slopes, drawn[:, None]], axis=1)
+    knots += (drawn * (said - knots[:, :, 0]))[:, :, None]
+    ratios, knots = ratios * spread, knots * spread[:, :, None]
+    depths = np.stack([depths_of(ratios[:, a], knots[:, a], _DEPTHS) for a in range(len(apart))], axis=1)
+    conformal, plain = conformal_quantiles(depths, GRID), depth(GRID)[:, None]
+    calibrated = np.where(np.isnan(conformal).any(axis=0), plain, share * conformal + (1 - share) * plain)
+    return _by_kind(local.T), _by_kind(calibrated)
+
+
+def _by_kind(of_asks: FloatArray) -> FloatArray:
+    """From (rows, asks) to (KINDS, rows, anchors), in what single precision holds."""
+    parted = of_asks.reshape(len(of_asks), len(KINDS), -1).swapaxes(0, 1)
+    return parted.astype(np.float32).astype(np.float64)

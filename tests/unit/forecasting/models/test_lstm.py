@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,6 +53,28 @@ def test_its_past_recalibrates_it_the_more_the_longer_it_is() -> None:
         covered.append(float(np.mean(series.values[9 * 288 + 1 :] <= batch.values[:, 0, 0])))
     assert abs(covered[1] - 0.9) < 0.07
     assert abs(covered[1] - 0.9) < abs(covered[0] - 0.9)
+
+
+def test_its_past_draws_the_middle_to_where_the_series_goes_the_more_the_longer_it_is() -> None:
+    digest = NETWORKS.remember(random_network())
+    series = daily_load(1.0, 1, days=11)
+    origins = np.arange(9 * 288, len(series) - 12)
+    came = series.values[origins + 12]
+    gains, shares = [], []
+    for days in (0.5, 9):
+        past = series.first(9 * 288).last(int(days * 288))
+        fitted = Lstm(weights=digest).fit(past, horizon=12, levels=(0.5,))
+        undrawn = replace(fitted, local=np.zeros_like(fitted.local))
+        losses = [
+            np.abs(came - one.predict_many(series, origins, horizon=12, levels=(0.5,)).values[:, 0, 11]).mean()
+            for one in (fitted, undrawn)
+        ]
+        gains.append(1 - losses[0] / losses[1])
+        shares.append(float(fitted.local[:, -1].max()))
+    assert shares[0] < 0.1
+    assert 0.3 < shares[1] < 0.5
+    assert gains[1] > 0.1
+    assert gains[1] > gains[0]
 
 
 def test_a_fit_names_the_weights_it_was_made_with() -> None:
