@@ -255,15 +255,25 @@ def _split(first: int, values: FloatArray, known: NDArray[np.bool_]) -> Iterator
 
 def _merged(data: bytes, offset: int, values: FloatArray) -> bytes:
     """The block with these values in it; NaN leaves what was there."""
-    block = _values(data).copy()
+    block = _values(_joined([(0, data)])).copy()
     target = block[offset : offset + len(values)]
     np.copyto(target, values, where=~np.isnan(values))
     return block.tobytes()
 
 
+def _joined(rows: Sequence[tuple[int, bytes]]) -> bytes:
+    """From the first block to the last, what is not stored as missing; mostly nothing is, and Python sees no block."""
+    blocks = dict(rows)
+    if len(blocks) <= rows[-1][0] - rows[0][0]:
+        blocks = {block: blocks.get(block, _EMPTY) for block in range(rows[0][0], rows[-1][0] + 1)}
+    lengths = set(map(len, blocks.values()))
+    if lengths != {BLOCK * 8}:
+        raise Damaged(f"a block of {min(lengths - {BLOCK * 8})} bytes, not {BLOCK * 8}")
+    return b"".join(blocks.values())
+
+
 def _values(data: bytes) -> FloatArray:
-    if len(data) != BLOCK * 8:
-        raise Damaged(f"a block of {len(data)} bytes, not {BLOCK * 8}")
+    """Of whole blocks."""
     return np.frombuffer(data, "<f8")
 
 
@@ -291,9 +301,7 @@ def history_of(connection: sqlite3.Connection, series_id: str, *, step: int, sin
     if not rows:
         return nothing
     begin = rows[0][0]
-    values = np.full((rows[-1][0] - begin + 1) * BLOCK, np.nan)
-    for block, content in rows:
-        values[(block - begin) * BLOCK : (block - begin + 1) * BLOCK] = _values(content)
+    values = _values(_joined(rows)).copy()
     start = begin * BLOCK - number  # in steps, as `first`
     values[: max(0, first - start)] = np.nan
     if np.isinf(values).any():

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["watch_loop"]
+
+_COUNTED_EVERY = 30  # looks: counting ten thousand tasks holds the loop up itself
 
 
 async def watch_loop(
@@ -18,12 +21,13 @@ async def watch_loop(
 
     Args:
         late: Told how many seconds the loop was late.
-        tasks: Told how many tasks it has: one that is never ended shows there.
+        tasks: Told, at the first look and now and then, how many tasks it has: one that is never ended shows there.
         every: Seconds between two looks.
     """
     loop = asyncio.get_running_loop()
-    while True:
+    for look in itertools.count():
         due = loop.time() + every
         await asyncio.sleep(every)
         late(max(0.0, loop.time() - due))
-        tasks(len(asyncio.all_tasks()))
+        if look % _COUNTED_EVERY == 0:
+            tasks(len(asyncio.all_tasks()))

@@ -257,7 +257,8 @@ async def test_a_late_loop_is_seen() -> None:
 
     def late(seconds: float) -> None:
         lags.append(seconds)
-        told.set()
+        if len(lags) == 31:
+            told.set()
 
     counts: list[int] = []
     watch = asyncio.create_task(watch_loop(late, tasks=counts.append, every=0.001))
@@ -266,7 +267,9 @@ async def test_a_late_loop_is_seen() -> None:
     with pytest.raises(asyncio.CancelledError):
         await watch
     assert all(lag >= 0.0 for lag in lags)
-    assert counts[0] == len(asyncio.all_tasks()) + 1  # this test's own, and the watch
+    # this test's own, and the watch; not counted at every look, for that takes long where there are many
+    assert counts[:1] == [len(asyncio.all_tasks()) + 1]
+    assert len(counts) in {1, 2}
 
 
 def test_the_reference_page_has_them_all() -> None:
