@@ -1,9 +1,12 @@
 """What a forecast adds to the load, quantile by quantile: how far up a series can afford to be served.
 
-Serving the larger of the load and the q-quantile of the coming peak costs, on average, some share of the load on top
-of it: the premium of that quantile. It depends on the series far more than on q: the 0.99-quantile of a calm or
-well-predicted load adds a tenth, the 0.8-quantile of a rough one doubles it. One quantile for all series therefore
-spends most where the least can be foreseen. One premium for all buys a high quantile where that is cheap.
+Serving the larger of the load and the q-quantile of the coming peak costs, on average, some share on top of what
+serving the median would: the premium of that quantile. It depends on the series far more than on q: the 0.99-quantile
+of a calm or well-predicted load adds a tenth, the 0.8-quantile of a rough one half. One quantile for all series
+therefore spends most where the least can be foreseen. One premium for all buys a high quantile where that is cheap.
+
+It is counted from the median on, because what the median asks for is no safety: half of the peaks are higher, of
+whatever series, and of one with many small bursts the median peak alone is a third above the load.
 
 A premium is read off the forecasts alone, whatever came of them, so luck has no part in it: over days, the shed load of
 one quantile against another's hangs on a handful of events, which will not come again.
@@ -25,18 +28,16 @@ if TYPE_CHECKING:
     from forecasting.forecaster import FittedForecaster
     from forecasting.series import FloatArray, TimeSeries
 
-__all__ = ["CHOICES", "ENOUGH", "allowed", "level_within", "premiums"]
+__all__ = ["CHOICES", "ENOUGH", "allowed", "beyond_median", "level_within", "premiums"]
 
-CHOICES = (
-    0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.965, 0.975, 0.985, 0.99, 0.993, 0.995, 0.998,
-)  # fmt: skip
-"""Quantile levels that are chosen from. Below the median a forecast is no safeguard; above 0.995, where calibration
-ends, tails are continued as exponential ones (`forecasting.calibration.level_weights`)."""
+CHOICES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.965, 0.975, 0.985)
+"""Quantile levels that are chosen from. Below the median a forecast is no safeguard; above 0.985 a week has few peaks
+to learn a level from, and each halving of the risk costs more than the one before."""
 
 ENOUGH = 0.002
 """A higher quantile is not looked for where no more of the load than this is expected above the one at hand."""
 
-_BEYOND = 0.9995  # up to here the load expected above a level is summed up
+_BEYOND = (0.99, 0.993, 0.995, 0.998, 0.9995)  # and on to here the load expected above a level is summed up
 _SPAN = 7 * 86400  # seconds: whole weeks, so that weekends count for what they are
 _ORIGINS = 330
 _GOLDEN = (5.0**0.5 - 1.0) / 2.0
@@ -67,7 +68,7 @@ def premiums(
         return None
     # multiples of the golden section spread evenly without a rhythm, so they fall on all minutes of the hour
     origins = known[np.unique((np.arange(1, count + 1) * _GOLDEN % 1.0 * known.size).astype(np.int64))]
-    asked = (*levels, *((_BEYOND,) if levels[-1] < _BEYOND else ()))
+    asked = (*levels, *(level for level in _BEYOND if level > levels[-1]))
     batch = predict_many(fitted, series, origins, horizon=horizon, levels=asked)
     forecast = batch.known
     load = series.values[origins[forecast]]
@@ -85,8 +86,18 @@ def premiums(
 
 
 def allowed(level: float, premium: float) -> float:
-    """What a level may add: the premium at 0.9, and for each halving of the risk the same; nothing at the median."""
-    return premium * _halvings(level) / _halvings(DEFAULT_LEVEL)
+    """What a level may add to the median: the premium at 0.9, and the same factor for each halving of the risk."""
+    return math.pow(1.0 + premium, _halvings(level) / _halvings(DEFAULT_LEVEL)) - 1.0
+
+
+def beyond_median(added: FloatArray) -> FloatArray:
+    """What levels add to what the lowest of them asks for.
+
+    Args:
+        added: What each adds to the load, see `premiums`; shape (levels,), the first is the median's.
+    """
+    beyond: FloatArray = (1.0 + added) / (1.0 + added[0]) - 1.0
+    return beyond
 
 
 def level_within(found: FloatArray | None, premium: float, *, steps: int, levels: Sequence[float] = CHOICES) -> float:
@@ -94,20 +105,17 @@ def level_within(found: FloatArray | None, premium: float, *, steps: int, levels
 
     Args:
         found: What `premiums` gives; None: not known, then it is 0.9.
-        premium: What the 0.9-quantile may add to the load on average, in parts of it; see `allowed` for the others.
+        premium: What the 0.9-quantile may add on average, in parts of what the median asks for; see `allowed` for the
+            others.
         steps: The horizon that counts, 1 or more; held beyond the last.
-        levels: Quantile levels, strictly increasing.
-
-    Returns:
-        The lowest of the levels if all add more.
+        levels: Quantile levels, strictly increasing from the median, which adds nothing and so is always allowed.
     """
     if found is None:
         return DEFAULT_LEVEL
     added, unmet = found[:, :, min(steps, found.shape[2]) - 1]
-    affordable = np.flatnonzero(added <= [allowed(level, premium) for level in levels])
+    affordable = np.flatnonzero(beyond_median(added) <= [allowed(level, premium) for level in levels])
     enough = np.flatnonzero(unmet <= ENOUGH)
-    highest = int(affordable[-1]) if affordable.size else 0
-    return levels[min(highest, int(enough[0])) if enough.size else highest]
+    return levels[min(int(affordable[-1]), int(enough[0]) if enough.size else len(levels) - 1)]
 
 
 def _halvings(level: float) -> float:

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from forecasting.adaptive import offset_after
-from forecasting.premium import CHOICES, ENOUGH, allowed, level_within
+from forecasting.premium import CHOICES, ENOUGH, allowed, beyond_median, level_within
 from scaler.decision import horizon
 from scaler.decision.gate import GateState, Judgement, keeps_promise
 from scaler.decision.lead_time import LeadTime, given, is_measured, not_measured
@@ -271,10 +271,10 @@ class SeriesState:
 def _bought(premium: float, found: FloatArray, *, steps: int) -> Choice:
     """The quantile that a premium buys."""
     level = level_within(found, premium, steps=steps)
-    added, unmet = found[:, CHOICES.index(level), min(steps, found.shape[2]) - 1].tolist()
-    may = allowed(level, premium)
-    words = f"chosen: it adds {100 * added:.0f} % to the load on average, of {100 * may:.0f} % that it may"
-    if unmet <= ENOUGH:
+    row, step = CHOICES.index(level), min(steps, found.shape[2]) - 1
+    adds, may = float(beyond_median(found[0, :, step])[row]), allowed(level, premium)
+    words = f"chosen: it adds {100 * adds:.0f} % on average to what the median asks for, of {100 * may:.0f} % it may"
+    if found[1, row, step] <= ENOUGH:
         words += f", and no more than {100 * ENOUGH:.2g} % of the load is expected above it"
     return Choice(level, words)
 

@@ -300,12 +300,12 @@ class TriggerConfig:
     premium: float = parameter(
         "premium",
         number(minimum=0.01, maximum=10.0),
-        default=0.32,
+        default=0.23,
         group=_DECIDING,
-        doc="For `quantile: auto`: what the 0.9-quantile of the forecast may add to the load on average: 0.32 is about "
-        "a third. Others may add more or less, the same for each halving of the risk. The highest quantile from 0.5 to "
-        "0.998 that keeps to it is served, and none higher than there is need for: a load that can be foreseen gets a "
-        "high one, and one that cannot does not cost a fortune.",
+        doc="For `quantile: auto`: what the 0.9-quantile of the forecast may add on average to what its median asks "
+        "for: 0.23 is a bit less than a quarter. Others may add more or less, by the same factor for each halving of "
+        "the risk. The highest quantile from 0.5 to 0.985 that keeps to it is served, and none higher than there is "
+        "need for: a load that can be foreseen gets a high one, and one that cannot does not cost a fortune.",
     )
     cost_ratio: float | None = parameter(
         "costRatio",

@@ -59,7 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=typed(number(minimum=0.01, maximum=10.0)),
         default=defaults["premium"],
         metavar="P",
-        help="what a chosen quantile may add on average (default: %(default)g)",
+        help="what a chosen quantile may add to the median (default: %(default)g)",
     )
     add(
         "--headroom",

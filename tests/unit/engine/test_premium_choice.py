@@ -16,8 +16,8 @@ from scaler.trigger.parse import parse_trigger
 if TYPE_CHECKING:
     from forecasting.series import FloatArray
 
-# what each level adds, at one step and at nine, and what is expected above it
-ADDED = np.stack([np.zeros(len(CHOICES)), 0.015 * np.arange(len(CHOICES)) ** 2], axis=1)
+# what each level adds, at one step and at nine, there to a median that adds a quarter; and what is expected above it
+ADDED = np.stack([np.zeros(len(CHOICES)), 1.25 * (1.0 + 0.01 * np.arange(len(CHOICES)) ** 2) - 1.0], axis=1)
 FOUND = np.stack([ADDED, np.full(ADDED.shape, 0.01)])
 
 
@@ -37,16 +37,16 @@ def test_the_window_of_a_decision_counts() -> None:
     assert state.model_key.steps == 7  # 180 s lead + 45 s asking + 180 s margin, in minutes
     state.follow(model())
     # at one step all could be had
-    assert state.choice == Choice(0.75, "chosen: it adds 14 % to the load on average, of 14 % that it may")
+    assert state.choice == Choice(0.75, "chosen: it adds 9 % on average to what the median asks for, of 9 % it may")
 
 
 def test_the_premium_is_the_user_s() -> None:
     levels = []
-    for premium in ("0.1", "0.32", "1"):
+    for premium in ("0.1", "0.23", "1"):
         state = trigger(premium=premium)
         state.follow(model())
         levels.append(state.quantile)
-    assert levels == [0.5, 0.75, 0.998]
+    assert levels == [0.6, 0.75, 0.985]
 
 
 def test_no_more_is_bought_than_there_is_need_for_and_that_is_told() -> None:
@@ -56,8 +56,8 @@ def test_no_more_is_bought_than_there_is_need_for_and_that_is_told() -> None:
     state.follow(model(found))
     assert state.choice == Choice(
         0.6,
-        "chosen: it adds 2 % to the load on average, of 14 % that it may, and no more than 0.2 % of the load is "
-        "expected above it",
+        "chosen: it adds 1 % on average to what the median asks for, of 10 % it may, and no more than 0.2 % of the "
+        "load is expected above it",
     )
 
 

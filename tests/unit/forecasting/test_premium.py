@@ -12,7 +12,7 @@ from forecasting.errors import InsufficientHistory
 from forecasting.forecast import Forecast
 from forecasting.levels import DEFAULT_LEVEL
 from forecasting.models.naive import Naive
-from forecasting.premium import CHOICES, ENOUGH, allowed, level_within, premiums
+from forecasting.premium import CHOICES, ENOUGH, allowed, beyond_median, level_within, premiums
 from forecasting.series import TimeSeries
 
 if TYPE_CHECKING:
@@ -99,27 +99,37 @@ def table(added: list[list[float]], unmet: float = 1.0) -> FloatArray:
     return np.stack([np.array(added), np.full(np.shape(added), unmet)])
 
 
-def test_each_halving_of_the_risk_may_add_the_same_and_0_9_the_premium() -> None:
+def test_each_halving_of_the_risk_may_add_the_same_factor_and_0_9_the_premium() -> None:
     assert allowed(0.5, 0.4) == 0.0
     assert allowed(0.9, 0.4) == pytest.approx(0.4)
-    halving = allowed(0.75, 0.4)
-    assert [allowed(level, 0.4) for level in (0.875, 0.9375, 0.96875)] == pytest.approx(
-        [2 * halving, 3 * halving, 4 * halving]
+    halving = 1 + allowed(0.75, 0.4)
+    assert [1 + allowed(level, 0.4) for level in (0.875, 0.9375, 0.96875)] == pytest.approx(
+        [halving**2, halving**3, halving**4]
     )
 
 
 def test_the_highest_level_that_adds_no_more_than_it_may() -> None:
     levels = (0.5, 0.9, 0.99)
-    found = table([[0.1, 0.2], [0.4, 0.5], [1.0, 1.3]])
-    assert level_within(found, 0.4, steps=1, levels=levels) == 0.9
-    assert level_within(found, 0.39, steps=1, levels=levels) == 0.5
-    assert level_within(found, 0.5, steps=2, levels=levels) == 0.9
-    assert level_within(found, 0.5, steps=9, levels=levels) == 0.9  # held beyond the last horizon
+    found = table([[0.0, 0.25], [0.4, 0.75], [2.0, 3.0]])
+    assert level_within(found, 0.4001, steps=1, levels=levels) == 0.9
+    assert level_within(found, 0.3999, steps=1, levels=levels) == 0.5
+    assert level_within(found, 0.4001, steps=2, levels=levels) == 0.9
+    assert level_within(found, 0.3999, steps=9, levels=levels) == 0.5  # held beyond the last horizon
     assert level_within(found, 9.0, steps=1, levels=levels) == 0.99
 
 
-def test_the_lowest_level_if_all_cost_more() -> None:
-    assert level_within(table([[0.7], [0.8]]), 0.5, steps=1, levels=(0.5, 0.9)) == 0.5
+def test_what_the_median_asks_for_is_no_premium() -> None:
+    """Two loads whose quantiles are as far apart, and whose median peaks are not as far above the load."""
+    levels = (0.5, 0.9, 0.99)
+    calm, bursty = table([[0.1], [0.32], [1.2]]), table([[1.0], [1.4], [3.0]])
+    assert beyond_median(bursty[0, :, 0]) == pytest.approx([0.0, 0.2, 1.0])
+    assert beyond_median(calm[0, :, 0]) == pytest.approx(beyond_median(bursty[0, :, 0]))
+    assert level_within(bursty, 0.21, steps=1, levels=levels) == 0.9
+    assert level_within(bursty, 0.19, steps=1, levels=levels) == 0.5
+
+
+def test_the_median_if_all_others_cost_more() -> None:
+    assert level_within(table([[0.7], [2.8]]), 0.5, steps=1, levels=(0.5, 0.9)) == 0.5
 
 
 def test_no_higher_level_than_there_is_need_for() -> None:
