@@ -113,7 +113,7 @@ RPC_SECONDS = Metric(
 EDGE_LAG = Metric(
     "foresail_edge_loop_lag_seconds",
     "histogram",
-    "How late the edge's event loop ran what was due, looked at once a second.",
+    "How late the edge's event loop ran what was due, looked at ten times a second.",
     buckets=_LAG_BUCKETS,
 )
 EDGE_TASKS = Metric("foresail_edge_tasks", "gauge", "Tasks of the edge's event loop: calls, streams and connections.")
@@ -204,7 +204,7 @@ BUGS = Metric("foresail_bugs_total", "counter", "Jobs that ended in an error nob
 ENGINE_LAG = Metric(
     "foresail_engine_loop_lag_seconds",
     "histogram",
-    "How late the engine's event loop ran what was due, looked at once a second.",
+    "How late the engine's event loop ran what was due, looked at ten times a second.",
     buckets=_LAG_BUCKETS,
 )
 ENGINE_TASKS = Metric(

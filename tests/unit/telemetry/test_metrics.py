@@ -257,7 +257,7 @@ async def test_a_late_loop_is_seen() -> None:
 
     def late(seconds: float) -> None:
         lags.append(seconds)
-        if len(lags) == 31:
+        if len(lags) == 301:
             told.set()
 
     counts: list[int] = []
@@ -270,6 +270,27 @@ async def test_a_late_loop_is_seen() -> None:
     # this test's own, and the watch; not counted at every look, for that takes long where there are many
     assert counts[:1] == [len(asyncio.all_tasks()) + 1]
     assert len(counts) in {1, 2}
+
+
+async def test_looks_that_fell_due_while_the_loop_was_held_up_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    lags, told, clock, rest = list[float](), asyncio.Event(), [100.0], asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        clock[0] += seconds
+        await rest(0)
+
+    def late(seconds: float) -> None:
+        lags.append(round(seconds, 3))
+        clock[0] += 0.05 if len(lags) == 1 else 0.0  # something computes where it must not
+        if len(lags) == 6:
+            told.set()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: clock[0])
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    watch = asyncio.create_task(watch_loop(late, every=0.01))
+    await told.wait()
+    watch.cancel()
+    assert lags[1:] == [0.04, 0.03, 0.02, 0.01, 0.0]
 
 
 def test_the_reference_page_has_them_all() -> None:
