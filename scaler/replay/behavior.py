@@ -28,7 +28,7 @@ DEFAULT_TOLERANCE = 0.1
 """The controller manager's `--horizontal-pod-autoscaler-tolerance`."""
 
 _DOWN_WINDOW = 300  # its `--horizontal-pod-autoscaler-downscale-stabilization`, seconds
-_RECOMMENDED_WINDOW = 120
+_RECOMMENDED_WINDOW = 90
 _LONGEST_PERIOD = 1800  # seconds, refused beyond by the API server
 _LONGEST_WINDOW = 3600
 

@@ -327,10 +327,10 @@ class TriggerConfig:
     headroom: float = parameter(
         "headroom",
         number(minimum=1.0, maximum=10.0),
-        default=1.1,
+        default=1.08,
         group=_DECIDING,
         doc="At least this multiple of the observed load is served, whatever the forecast says: the HPA "
-        "ignores differences of up to 10 %.",
+        "ignores differences of up to 10 %, of which rounding up to whole pods makes good the rest.",
     )
     mode: str = parameter(
         "mode",

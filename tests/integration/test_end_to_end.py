@@ -40,7 +40,7 @@ LEAD_TIME = 180.0
 ASKING_DELAY = 45.0
 HORIZON = 9  # steps: lead time, delay of asking, margin, and the 90 s for which the servers of tests serve a forecast
 MARGIN = 180  # seconds, of the settings
-HEADROOM = 1.1
+HEADROOM = 1.08
 WINDOW = 14 * 86400  # seconds: the default historyTimeWindow
 QUERY = "sum(load)"
 

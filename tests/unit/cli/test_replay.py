@@ -100,7 +100,7 @@ def test_a_quantile_is_chosen_by_what_it_adds(trace: Path, capsys: pytest.Captur
         assert replay(*arguments, "--json") == 0
         document = figures(capsys)
         chosen.append((document["quantile"], document["cost_ratio"]))
-        assert document["headroom"] == 1.1
+        assert document["headroom"] == 1.08
     quantiles, costs = zip(*chosen, strict=True)
     assert quantiles[0] == 0.5
     assert 0.9 < quantiles[1] <= 0.985
@@ -116,7 +116,7 @@ def test_the_behavior_that_is_recommended_is_that_of_the_docs(tmp_path: Path) ->
     behavior = read_behavior("recommended")
     assert behavior == read_behavior(str(manifest))
     assert behavior is not None
-    assert (behavior.up.tolerance, behavior.down.window) == (0.0, 120)
+    assert (behavior.up.tolerance, behavior.down.window) == (0.0, 90)
 
 
 def test_the_oracle_is_exact(trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
