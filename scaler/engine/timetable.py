@@ -6,6 +6,7 @@ import hashlib
 import heapq
 import itertools
 import sys
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 __all__ = ["Timetable", "spread"]
@@ -13,6 +14,7 @@ __all__ = ["Timetable", "spread"]
 _J = TypeVar("_J")
 
 
+@lru_cache(maxsize=65536)  # 10 MB; it is asked for each series every few seconds
 def spread(name: str) -> float:
     """A fixed number in [0, 1) for a name: spreads the work of many over time, the same in every replica."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=6).digest(), "big") / 2**48
