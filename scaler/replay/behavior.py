@@ -28,7 +28,7 @@ DEFAULT_TOLERANCE = 0.1
 """The controller manager's `--horizontal-pod-autoscaler-tolerance`."""
 
 _DOWN_WINDOW = 300  # its `--horizontal-pod-autoscaler-downscale-stabilization`, seconds
-_RECOMMENDED_WINDOW = 90
+_RECOMMENDED_WINDOW = 150
 _LONGEST_PERIOD = 1800  # seconds, refused beyond by the API server
 _LONGEST_WINDOW = 3600
 
@@ -84,10 +84,12 @@ def default_behavior() -> Behavior:
 def recommended_behavior() -> Behavior:
     """What docs/scaledobject.md recommends beside a forecast.
 
-    The forecast keeps pods through short dips, so the HPA need not for long; and with an upward tolerance of 0 it asks
-    for the pod that a foreseen load calls for, where the usual 10 % make it wait.
+    The forecast keeps pods through short dips, so the HPA need not for long; with an upward tolerance of 0 it asks for
+    the pod that a foreseen load calls for, where the usual 10 % make it wait; and it may grow tenfold at once, where by
+    default it doubles every 15 s, which makes the last pods of a steep rise late.
     """
-    return Behavior(replace(_UP, tolerance=0.0), replace(_DOWN, window=_RECOMMENDED_WINDOW))
+    up = replace(_UP, policies=(Policy("Percent", 900, 15),), tolerance=0.0)
+    return Behavior(up, replace(_DOWN, window=_RECOMMENDED_WINDOW))
 
 
 def parse_behavior(spec: Mapping[str, object]) -> Behavior:

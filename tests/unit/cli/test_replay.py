@@ -116,7 +116,8 @@ def test_the_behavior_that_is_recommended_is_that_of_the_docs(tmp_path: Path) ->
     behavior = read_behavior("recommended")
     assert behavior == read_behavior(str(manifest))
     assert behavior is not None
-    assert (behavior.up.tolerance, behavior.down.window) == (0.0, 90)
+    assert (behavior.up.tolerance, behavior.down.window) == (0.0, 150)
+    assert [(policy.kind, policy.value, policy.period) for policy in behavior.up.policies] == [("Percent", 900, 15)]
 
 
 def test_the_oracle_is_exact(trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
