@@ -12,7 +12,7 @@ from scaler.cli.history import model_files
 from scaler.cli.pool import Pool
 from scaler.cli.replay.arguments import read_study
 from scaler.cli.replay.html import COMPARED, write_html
-from scaler.cli.replay.jobs import FitJob, Fitted, RunJob, fit, peaks_at, run_setting
+from scaler.cli.replay.jobs import FitJob, Fitted, RunJob, fit, only_at, peaks_at, run_setting
 from scaler.cli.replay.output import print_json, print_table, write_decisions
 from scaler.decision import horizon
 from scaler.decision.reading import levels_for
@@ -156,10 +156,12 @@ def _calibration(study: Study, train_end: int, fits: Sequence[Fitted]) -> dict[f
         return {}
     series, batch = study.series, refits[0].batch
     steps = min(horizon(window=study.decision.window, step=series.step, forecast_max_age=0.0), batch.horizon)
+    # each fit was forecast at the quantile chosen with it, too; what all have in common can be put together
+    levels = tuple(level for level in batch.levels if all(level in refit.batch.levels for refit in refits))
     return coverage(
         series,
-        peaks_of(series, refits, horizon=batch.horizon, levels=len(batch.levels)),
-        batch.levels,
+        peaks_of(series, [only_at(refit, levels) for refit in refits], horizon=batch.horizon, levels=len(levels)),
+        levels,
         steps=steps,
         first=(train_end - series.start) // series.step,
     )

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from scaler.replay.simulator import Outcome
     from scaler.replay.study import Setting, Study
 
-__all__ = ["FitJob", "Fitted", "Run", "RunJob", "fit", "peaks_at", "ranks_earned", "run_setting"]
+__all__ = ["FitJob", "Fitted", "Run", "RunJob", "fit", "only_at", "peaks_at", "ranks_earned", "run_setting"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +133,7 @@ def _forecasts(
     refit = Refit(latest.at, latest.fitted, latest.failed, latest.seconds, 0.0, batch, origins)
     if learned is not job.series:
         refit = _looking_at_events(job, refit)
-    return _only(refit, tuple(sorted(wanted))), ranks_earned(job, learned, refit)
+    return only_at(refit, tuple(sorted(wanted))), ranks_earned(job, learned, refit)
 
 
 def _looking_at_events(job: FitJob, refit: Refit) -> Refit:
@@ -161,8 +161,8 @@ def ranks_earned(job: FitJob, series: TimeSeries, refit: Refit) -> NDArray[np.ui
     return ranks_of(came, refit.batch.peak[1 : len(after) + 1, rows, job.steps - 1])
 
 
-def _only(refit: Refit, levels: tuple[float, ...]) -> Refit:
-    """The forecasts at these levels alone: they travel to another process."""
+def only_at(refit: Refit, levels: tuple[float, ...]) -> Refit:
+    """The forecasts at these levels alone, which are among theirs: what travels to another process is kept small."""
     batch = refit.batch
     rows = [batch.levels.index(level) for level in levels]
     return replace(refit, batch=replace(batch, levels=levels, values=batch.values[:, rows], peak=batch.peak[:, rows]))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+from forecasting.premium import CHOICES
 from scaler.cli.main import main
 from scaler.cli.replay.arguments import read_behavior
 from tests.support.networks import random_network
@@ -290,6 +291,23 @@ def test_a_page_can_be_about_any_policy(trace: Path, tmp_path: Path, policy: str
     text = page.read_text()
     assert f"<td>{label}</td>" in text
     assert "given the same pod-hours" not in text
+
+
+def test_a_page_can_be_about_fits_with_different_quantiles(
+    trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first model has seen a rhythm, the second has seen noise begin: another quantile is affordable."""
+    lines = trace.read_text().splitlines()
+    noise = np.random.default_rng(1).gamma(0.2, 200.0, MINUTES)
+    for minute in range(420, MINUTES):
+        time, load = lines[1 + minute].split(",")
+        lines[1 + minute] = f"{time},{float(load) + noise[minute]}"
+    trace.write_text("\n".join(lines) + "\n")
+    page = tmp_path / "report.html"
+    arguments = (trace, "--target", 10, "--forecaster", "naive", "--refit-every", "1h", "--html", page)
+    assert replay(*arguments, "--json") == 0
+    assert figures(capsys)["quantile"] not in CHOICES  # the mean of different ones
+    assert "Do the forecasts keep their promise?" in page.read_text()
 
 
 class TestEvents:
