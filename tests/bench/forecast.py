@@ -43,6 +43,7 @@ PEAK_MINUTES = (3, 5, 10)
 DAY = 86400
 HISTORY_DAYS = 21
 COST_POINTS = 10_080
+STRIDE = 420  # seconds: no whole part of an hour, or all origins were on the marks at which scheduled work begins
 COLD = ("naive", "boosted", "lstm", "auto")  # what is there on the first day
 NETWORKED = {"lstm": "weights", "auto": "network"}  # which parameter names the recurrent network
 
@@ -66,8 +67,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", type=Path, help="CSV files (.csv or .csv.gz) with the columns timestamp,value")
     parser.add_argument("--traces", default="", help="names, separated by commas; all by default")
-    parser.add_argument("--methods", default="seasonal-naive,seasonal-profile,ets,arima,boosted,auto")
-    parser.add_argument("--stride", type=int, default=600, help="seconds between origins")
+    parser.add_argument("--methods", default="seasonal-naive,seasonal-profile,ets,arima,theta,boosted,auto")
+    parser.add_argument("--stride", type=int, default=STRIDE, help="seconds between origins")
     parser.add_argument("--refit-every", type=int, default=DAY, help="seconds between fits")
     parser.add_argument(
         "--networks",
