@@ -25,10 +25,9 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 
 from forecasting.batch import ForecastBatch, predict_last, predict_many, require_step
-from forecasting.boosting import anchors, held_out_from, long_enough
-from forecasting.calibration import future, running_maximum
-from forecasting.errors import FitFailed, InsufficientHistory
-from forecasting.evaluation import pinball_loss
+from forecasting.boosting import held_out_from, long_enough
+from forecasting.contest import LEVELS, Contest, attempt
+from forecasting.errors import InsufficientHistory
 from forecasting.features.scalefree import Scale
 from forecasting.features.seen import FLOOR
 from forecasting.fleet import PRETRAINED
@@ -47,24 +46,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from forecasting.forecast import Forecast
-    from forecasting.forecaster import FittedForecaster, Forecaster
+    from forecasting.forecaster import FittedForecaster
     from forecasting.windows import IntArray
 
 __all__ = ["Auto", "FittedAuto"]
 
-# Levels and origins that the competition is judged at.
-_LEVELS = (0.5, 0.9, 0.95)
-_ORIGINS = 240
 # What a method weighs before anything is known of the series, and to which power its relative loss counts then.
 _PRIOR = {"boosted": 0.7, "seasonal-profile": 0.3}
 _SHARPNESS = 6.0
-# Below two days of history there is nothing to tell by: what one night showed made the first day's forecasts worse, by
-# 1 to 6 %. So they weigh what served best, on average, on the first days of other series: in values, and in peaks.
+# Below two days of history there is little to tell by: methods weigh what served best, on average, on the first days of
+# other series, in values and in peaks, and from a day on their losses on its last third count to so low a power. To the
+# sixth, or without the shares to begin with, they made the next day's forecasts worse.
 _YOUNG = {"boosted": (0.4, 0.5), "lstm": (0.4, 0.3), "seasonal-profile": (0.1, 0.1), "naive": (0.1, 0.1)}
+_CAUTION = 3.0
 # What `seasonal-profile` weighs on holidays, whatever it weighed on the days that methods were compared on.
 _OF_HOLIDAYS = 0.8
-# Loads in units are cut here, so that sums of losses stay finite.
-_LARGEST = 1e100
 # What must be gained on the last value for anything else to be served.
 _WORTHWHILE = 0.02
 # The same for a profile of a few hours.
@@ -182,14 +178,14 @@ class Auto:
         if not long_enough(series):
             return self._young(series, horizon)
         cut = held_out_from(series)
-        contest = _Contest(series, cut, horizon)
+        contest = Contest(series, cut, horizon)
         # `boosted` keeps the same part from its trees itself, so one fit serves the competition and the use
-        fitted = _attempt(self._boosted(), series, horizon)
+        fitted = attempt(self._boosted(), series, horizon)
         losses: dict[str, FloatArray] = {}
         if fitted is not None:
             losses["boosted"] = contest.loss(fitted)
         profile = self._profile()
-        candidate = _attempt(profile, series.first(cut), horizon)
+        candidate = attempt(profile, series.first(cut), horizon)
         if candidate is not None:
             losses[profile.name] = contest.loss(candidate)
         members: dict[str, FittedForecaster] = {}
@@ -197,7 +193,7 @@ class Auto:
             if name == "naive":
                 members[name] = Naive().fit(series, horizon=horizon, levels=levels)
                 continue
-            member = fitted if name == "boosted" else _attempt(profile, series, horizon)
+            member = fitted if name == "boosted" else attempt(profile, series, horizon)
             if member is not None:
                 members[name] = member
         weights = _weights(tuple(members), losses, len(contest.horizons))
@@ -215,21 +211,29 @@ class Auto:
         return SeasonalProfile(timezone=self.timezone, holidays=self.holidays)
 
     def _young(self, series: TimeSeries, horizon: int) -> FittedAuto:
-        """What can be fitted, weighed as served other series best."""
-        methods = (
-            self._boosted(),
-            Lstm(weights=self.network),
-            self._profile(),
-            Naive(),
-        )
-        found = {method.name: _attempt(method, series, horizon) for method in methods}
+        """What can be fitted, weighed as served other series best, and by what it lost on the last third of a day."""
+        methods = {
+            method.name: method for method in (self._boosted(), Lstm(weights=self.network), self._profile(), Naive())
+        }
+        found = {name: attempt(method, series, horizon) for name, method in methods.items()}
         members = {name: member for name, member in found.items() if member is not None}
         if "boosted" not in members:
             return self._brief(series, horizon)
+        losses: dict[str, FloatArray] = {}
+        cut = len(series) - len(series) // 3
+        if series.known >= 86400 / series.step:
+            losses = Contest(series, cut, horizon).losses({name: methods[name] for name in members})
+        if not _any_won(losses):
+            losses = {}
         weights = np.array([_YOUNG[name] for name in members])[:, :, None]
+        for row, name in enumerate(members):
+            if name in losses:
+                weights[row] *= losses[name].mean(axis=1, keepdims=True) ** -_CAUTION
         weights = weights / weights.sum(axis=0)
         shares = dict(zip(members, weights.mean(axis=(1, 2)).tolist(), strict=True))
-        return _mean_of(members, weights, series, (1,), explanation=_explained(shares, {}, 0.0))
+        losses.pop(Naive.name, None)
+        days = (len(series) - cut) * series.step / 86400
+        return _mean_of(members, weights, series, (1,), explanation=_explained(shares, losses, days))
 
     def _brief(self, series: TimeSeries, horizon: int) -> FittedAuto:
         """Of a few hours: the last value, unless the seasonal profile is far ahead of it on the latest third.
@@ -238,15 +242,15 @@ class Auto:
         by then, if samples are fine enough to show it.
         """
         cut = len(series) - len(series) // 3
-        contest = _Contest(series, cut, horizon)
+        contest = Contest(series, cut, horizon)
         profile = self._profile()
         losses: dict[str, FloatArray] = {}
-        candidate = _attempt(profile, series.first(cut), horizon)
+        candidate = attempt(profile, series.first(cut), horizon)
         if candidate is not None and (loss := contest.loss(candidate)).mean() <= 1 - _FAR_AHEAD:
-            candidate = _attempt(profile, series, horizon)
+            candidate = attempt(profile, series, horizon)
             losses = {} if candidate is None else {profile.name: loss}
         if candidate is None or not losses:
-            members: dict[str, FittedForecaster] = {"naive": Naive().fit(series, horizon=horizon, levels=_LEVELS)}
+            members: dict[str, FittedForecaster] = {"naive": Naive().fit(series, horizon=horizon, levels=LEVELS)}
         else:
             members = {profile.name: candidate}
         weights = np.ones((1, 2, len(contest.horizons)))
@@ -281,58 +285,10 @@ def _mean_of(
     )
 
 
-class _Contest:
-    """Rolling origins in the held-out part, and what the last value lost there."""
-
-    def __init__(self, series: TimeSeries, cut: int, horizon: int) -> None:
-        self._series = series
-        last = max(cut + 1, len(series) - horizon)
-        self._origins = np.unique(np.linspace(cut, last - 1, _ORIGINS).astype(np.int64))
-        self._horizon = horizon
-        self._unit = Scale.of(series.values).unit
-        self.horizons = anchors(series.step, max(1, horizon))
-        self._at = np.array(self.horizons) - 1
-        came = future(series.values, self._origins, horizon)
-        self._came = np.stack([came, running_maximum(came)])[..., self._at]
-        # the reference has no parameters besides its bands, so it is fitted like the others: before the cut
-        reference = _attempt(Naive(), series.first(cut), horizon)
-        self._reference = None if reference is None else self._losses(reference)
-
-    def loss(self, fitted: FittedForecaster) -> FloatArray:
-        """Pinball loss of values and peaks relative to the last value's, mean over levels; shape (2, horizons)."""
-        if self._reference is None:
-            return np.ones((2, len(self.horizons)))
-        mine = self._losses(fitted)
-        known = (self._reference > 0) & np.isfinite(mine)
-        with np.errstate(over="ignore"):  # against next to no loss any is too much; what is cut is past the clip below
-            relative = np.minimum(np.where(known, mine / np.where(known, self._reference, 1.0), 1.0), _LARGEST)
-        return np.asarray(np.clip(relative.mean(axis=1), 1e-6, 1e6))
-
-    def _losses(self, fitted: FittedForecaster) -> FloatArray:
-        """Mean pinball losses; shape (2, levels, horizons)."""
-        batch = predict_many(fitted, self._series, self._origins, horizon=self._horizon, levels=_LEVELS)
-        level = np.array(_LEVELS)[None, None, :, None]
-        with np.errstate(over="ignore", under="ignore"):
-            found = np.minimum(np.stack([batch.values, batch.peak])[..., self._at] / self._unit, _LARGEST)
-            came = np.minimum(self._came / self._unit, _LARGEST)
-        losses = pinball_loss(came[:, :, None, :], found, level)
-        known = ~np.isnan(losses)
-        total = np.where(known, losses, 0.0).sum(axis=1)
-        return np.asarray(total / np.maximum(known.sum(axis=1), 1))
-
-
 @lru_cache(maxsize=64)
 def _loaded(member: bytes) -> FittedForecaster:
     """A stored member; those asked lately are at hand, and no more: a fleet's would double what its models take."""
     return loads(member)
-
-
-def _attempt(method: Forecaster, series: TimeSeries, horizon: int) -> FittedForecaster | None:
-    """The method fitted, or None if it cannot be: it is left out."""
-    try:
-        return method.fit(series, horizon=horizon, levels=_LEVELS)
-    except (InsufficientHistory, FitFailed):
-        return None
 
 
 def _any_won(losses: Mapping[str, FloatArray]) -> bool:

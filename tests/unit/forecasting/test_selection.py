@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -97,7 +98,7 @@ def test_an_hour_without_a_rhythm_leaves_the_last_value() -> None:
 
 
 def test_the_first_days_are_forecast_as_served_other_series_best() -> None:
-    fitted = Auto().fit(schedule(1.1), horizon=6, levels=LEVELS)
+    fitted = Auto().fit(schedule(0.9), horizon=6, levels=LEVELS)
     assert fitted.names == ("boosted", "lstm", "seasonal-profile", "naive")
     np.testing.assert_allclose(fitted.weights[:, :, 0], [[0.4, 0.5], [0.4, 0.3], [0.1, 0.1], [0.1, 0.1]])
     assert not fitted.unpredictable
@@ -105,6 +106,24 @@ def test_the_first_days_are_forecast_as_served_other_series_best() -> None:
         "45 % boosted and 35 % lstm and 10 % seasonal-profile and 10 % naive, as on the first days of other series: "
         "the history is too short to compare them"
     )
+
+
+def test_from_a_day_on_what_methods_lost_on_its_last_third_counts_too() -> None:
+    fitted = Auto().fit(schedule(1.1), horizon=6, levels=LEVELS)
+    assert fitted.names == ("boosted", "lstm", "seasonal-profile", "naive")
+    assert re.search(
+        r" by their losses over the last 525 minutes against the last value's: \w+ \d+ % less", fitted.explanation
+    )
+    assert (fitted.weights[:2].sum(axis=0) > 0.85).all()  # boosted and lstm, which began with 0.8 of all
+    # of so little history there is no profile to compare; the last value is what losses are relative to
+    np.testing.assert_allclose(fitted.weights[2], fitted.weights[3])
+
+
+def test_a_day_on_which_nothing_beat_the_last_value_says_nothing_of_the_methods() -> None:
+    walk = 100 + np.cumsum(np.random.default_rng(0).normal(0, 3, 300))
+    fitted = Auto().fit(TimeSeries(START, 300, walk), horizon=6, levels=LEVELS)
+    np.testing.assert_allclose(fitted.weights[:, :, 0], [[0.4, 0.5], [0.4, 0.3], [0.1, 0.1], [0.1, 0.1]])
+    assert fitted.explanation.endswith("the history is too short to compare them")
 
 
 def test_the_choice_knows_nothing_of_the_future() -> None:

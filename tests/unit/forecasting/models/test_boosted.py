@@ -55,9 +55,17 @@ def test_coverage_is_near_the_promise(fitted: FittedBoosted) -> None:
         assert covered[1:] == pytest.approx(LEVELS[1:], abs=0.05)
 
 
-def test_a_series_of_a_day_is_forecast_by_the_fleet_alone() -> None:
-    young = Boosted().fit(bursts(1.2), horizon=6, levels=LEVELS)
+def test_less_than_a_day_is_forecast_by_the_fleet_alone() -> None:
+    young = Boosted().fit(bursts(0.9), horizon=6, levels=LEVELS)
     assert young.grown == ()
+    forecast = young.predict(bursts(0.9), horizon=6, levels=LEVELS)
+    assert 15 < forecast.peak[1, -1] < 60
+
+
+def test_from_a_day_on_a_few_trees_grow_on_top_of_the_fleets_answer_and_none_of_the_series_own() -> None:
+    young = Boosted().fit(bursts(1.2), horizon=6, levels=LEVELS)
+    assert [forest.ends for forest in young.grown] == [(0, 0, 0, 16, 32, 48)] * 2
+    assert young.shares == (1.0, 1.0)
     forecast = young.predict(bursts(1.2), horizon=6, levels=LEVELS)
     assert 15 < forecast.peak[1, -1] < 60
 
