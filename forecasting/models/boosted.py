@@ -58,7 +58,7 @@ _DEPTHS = depth(LEVELS)
 _OWN = Growth(trees=56, leaves=8, learning_rate=0.13, rows=6000, min_rows=20, features=0.25)
 _FURTHER = Growth(trees=32, leaves=8, learning_rate=0.13, rows=6000, min_rows=20, features=0.25)
 # One day tells little: a few small steps from the fleet's answer, and no part is kept from them.
-_FIRST = Growth(trees=16, leaves=4, learning_rate=0.05, rows=4000, min_rows=40, features=0.25)
+_FIRST = Growth(trees=16, leaves=4, learning_rate=0.05, rows=2400, min_rows=40, features=0.25)
 # The two experts weigh by their relative losses in the calibration part to this power.
 _SHARPNESS = 8.0
 _CALIBRATION_ROWS = 600
