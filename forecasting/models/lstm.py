@@ -47,6 +47,9 @@ _CALIBRATION_ORIGINS = 1500
 # next in little: what its tails were like makes those of the next day worse, so it takes about a week.
 _PRIOR = 200.0
 _HALF = 0.5  # of the way to the regression's middle, where there is history enough: their mean
+# The middle is not drawn where that would have lost more than so many times as much in the past, nor on the first
+# two days: most of what is looked at is of former days, and not known at all while the first is learned from.
+_WORSE, _DRAWN_FROM = 1.05, 2 * 86400
 # Origins handled at once: bounds the memory of a batch.
 _CHUNK = 256
 _SERIES = 64  # what is taken of so many stays in the processor's cache
@@ -249,13 +252,22 @@ def _own(series: TimeSeries, unit: float, weights: str, horizons: Sequence[int])
     share = independent / (independent + _PRIOR)
     slopes, said = regression(looks, ratios, weight)
     drawn = _HALF * share
+    shifted = knots + (drawn * (said - knots[:, :, 0]))[:, :, None]
+    better = _losses(ratios, shifted, weight) < _WORSE * _losses(ratios, knots, weight)
+    better &= n * series.step >= _DRAWN_FROM
+    drawn, knots = np.where(better, drawn, 0.0), np.where(better[:, None], shifted, knots)
     local = np.concatenate([drawn[:, None] * slopes, drawn[:, None]], axis=1)
-    knots += (drawn * (said - knots[:, :, 0]))[:, :, None]
     ratios, knots = ratios * spread, knots * spread[:, :, None]
     depths = np.stack([depths_of(ratios[:, a], knots[:, a], _DEPTHS) for a in range(len(apart))], axis=1)
     conformal, plain = conformal_quantiles(depths, GRID), depth(GRID)[:, None]
     calibrated = np.where(np.isnan(conformal).any(axis=0), plain, share * conformal + (1 - share) * plain)
     return _by_kind(local.T), _by_kind(calibrated)
+
+
+def _losses(came: FloatArray, knots: FloatArray, weight: FloatArray) -> FloatArray:
+    """Pinball loss of each ask, whatever its scale; shape (A,)."""
+    above, levels = came[:, :, None] - knots, np.array(KNOTS)
+    return np.asarray(np.nansum(np.maximum(levels * above, (levels - 1) * above).mean(axis=2) * weight, axis=0))
 
 
 def _by_kind(of_asks: FloatArray) -> FloatArray:

@@ -216,13 +216,31 @@ def report(title: str, judged: list[str], methods: list[str], judge: partial[dic
                 ]
                 cells.append(" ".join(f"{ratio:.3f}" for ratio in ratios))
         print(f"| {method} | " + " | ".join(cells) + f" | {len(found[method])} |")
-    for method in methods:
+    for method in (method for method in methods if found[method]):
         covered = {
             f"{m} {q}": float(np.median([r[f"covered {m} {q}"] for r in found[method].values()]))
             for m in MINUTES
             for q in LEVELS[1:]
         }
         print(f"coverage of {method}: " + ", ".join(f"{key} {value:.3f}" for key, value in covered.items()))
+    if "lstm" in found:
+        against(found)
+
+
+def against(found: dict[str, dict[str, dict[str, float]]]) -> None:
+    """The network's losses of values as shares of the others' on the same traces."""
+    naives = [found[method] for method in ("naive", "seasonal-naive") if method in found]
+    better = {name: {key: min(one[name][key] for one in naives) for key in found["lstm"][name]} for name in naives[0]}
+    for method, other in {**found, "the better of the naives": better}.items():
+        if method == "lstm" or not other:  # none: too little history on every trace
+            continue
+        cells = []
+        for minutes in MINUTES:
+            for q in LEVELS[1:]:
+                key = f"value {minutes} {q}"
+                ratios = [found["lstm"][name][key] / losses[key] for name, losses in other.items()]
+                cells.append(f"{minutes} {q} {geometric(ratios):.3f} ({np.median(ratios):.3f})")
+        print(f"lstm against {method}, mean (median trace) of {len(other)}: " + ", ".join(cells))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import pytest
 from forecasting.conformance import check_forecaster
 from forecasting.errors import InsufficientHistory, InvalidParameter, InvalidSeries
 from forecasting.evaluation import pinball_loss
+from forecasting.local import regression
+from forecasting.models import lstm
 from forecasting.models.lstm import FittedLstm, Lstm
 from forecasting.models.naive import Naive
 from forecasting.network import NETWORKS
@@ -20,6 +22,8 @@ from tests.support.networks import daily_load, random_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from forecasting.series import FloatArray
 
 
 def test_it_conforms() -> None:
@@ -55,26 +59,33 @@ def test_its_past_recalibrates_it_the_more_the_longer_it_is() -> None:
     assert abs(covered[1] - 0.9) < abs(covered[0] - 0.9)
 
 
-def test_its_past_draws_the_middle_to_where_the_series_goes_the_more_the_longer_it_is() -> None:
+def test_its_past_draws_the_middle_to_where_the_series_goes_once_there_are_days() -> None:
     digest = NETWORKS.remember(random_network())
     series = daily_load(1.0, 1, days=11)
     origins = np.arange(9 * 288, len(series) - 12)
     came = series.values[origins + 12]
-    gains, shares = [], []
-    for days in (0.5, 9):
-        past = series.first(9 * 288).last(int(days * 288))
-        fitted = Lstm(weights=digest).fit(past, horizon=12, levels=(0.5,))
-        undrawn = replace(fitted, local=np.zeros_like(fitted.local))
-        losses = [
-            np.abs(came - one.predict_many(series, origins, horizon=12, levels=(0.5,)).values[:, 0, 11]).mean()
-            for one in (fitted, undrawn)
-        ]
-        gains.append(1 - losses[0] / losses[1])
-        shares.append(float(fitted.local[:, -1].max()))
-    assert shares[0] < 0.1
-    assert 0.3 < shares[1] < 0.5
-    assert gains[1] > 0.1
-    assert gains[1] > gains[0]
+    young, old = (
+        Lstm(weights=digest).fit(series.first(9 * 288).last(int(days * 288)), horizon=12, levels=(0.5,))
+        for days in (1.5, 9)
+    )
+    assert not young.local.any()
+    assert 0.2 < old.local[:, -1].min() < old.local[:, -1].max() < 0.5
+    drawn, undrawn = (
+        np.abs(came - one.predict_many(series, origins, horizon=12, levels=(0.5,)).values[:, 0, 11]).mean()
+        for one in (old, replace(old, local=np.zeros_like(old.local)))
+    )
+    assert drawn < 0.9 * undrawn
+
+
+def test_the_middle_is_not_drawn_where_that_would_have_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong_of_peaks(x: FloatArray, y: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+        weights, said = regression(x, y, weight)
+        return weights, said + np.where(np.arange(y.shape[1]) < y.shape[1] // 2, 0.0, 8.0)
+
+    monkeypatch.setattr(lstm, "regression", wrong_of_peaks)
+    fitted = Lstm().fit(daily_load(1.0, 1, days=9), horizon=12, levels=(0.9,))
+    assert fitted.local[0].any()
+    assert not fitted.local[1].any()
 
 
 def test_a_fit_names_the_weights_it_was_made_with() -> None:
