@@ -17,13 +17,19 @@ def parse_time(text: str) -> float:
         ValueError: The text is no moment.
     """
     try:
+        if text[4:5] == "-":  # a year: files have ten thousands of these, so nothing else is tried first
+            return _moment(text)
         seconds = float(text)
     except ValueError:
-        moment = datetime.fromisoformat(text.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return _moment(text)
     if not math.isfinite(seconds):
         raise ValueError(f"{text} is no moment")
     return seconds
+
+
+def _moment(text: str) -> float:
+    moment = datetime.fromisoformat(text.strip())
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def iso(seconds: float) -> str:

@@ -1,6 +1,6 @@
 """Deciding: pure functions from a snapshot to the value served, and why."""
 
-from scaler.decision.decide import HIGHEST_SERVABLE, decide
+from scaler.decision.decide import HIGHEST_SERVABLE, decide, stands_until
 from scaler.decision.decision import Decision, DecisionPolicy, Source
 from scaler.decision.events import Occurrence
 from scaler.decision.lead_time import ASKING_DELAY, horizon, window
@@ -19,5 +19,6 @@ __all__ = [
     "decide",
     "horizon",
     "reason",
+    "stands_until",
     "window",
 ]

@@ -23,7 +23,7 @@ from scaler.words import duration
 if TYPE_CHECKING:
     from scaler.decision.snapshot import Outlook, Snapshot
 
-__all__ = ["HIGHEST_SERVABLE", "decide", "highest_forecast"]
+__all__ = ["HIGHEST_SERVABLE", "decide", "highest_forecast", "stands_until"]
 
 HIGHEST_SERVABLE = 9.0e15
 """The HPA counts in thousandths in an int64: 9.22e15 is where it overflows."""
@@ -98,11 +98,32 @@ def _observed(snapshot: Snapshot, policy: DecisionPolicy, now: float) -> tuple[f
     return observed, age
 
 
+def stands_until(outlook: Outlook | None, policy: DecisionPolicy, *, now: float) -> float:
+    """Until when a decision serves the same, as long as nothing new is known: `now` at least, in epoch seconds.
+
+    After that the window may reach a step further, or the forecast be too old. The age of the observed load and
+    announced events are not looked at.
+    """
+    if outlook is None:
+        return math.inf
+    until, steps = math.inf, _steps(outlook, policy, now)
+    if steps < len(outlook.peak):
+        until = outlook.origin + steps * outlook.step - policy.window
+    for limit in (outlook.origin - outlook.step, outlook.origin + policy.forecast_max_age):  # too early, too old
+        if now <= limit:
+            until = min(until, limit)
+    return until
+
+
+def _steps(outlook: Outlook, policy: DecisionPolicy, now: float) -> int:
+    """Of the forecast, those that the window reaches into."""
+    steps = math.ceil((now + policy.window - outlook.origin) / outlook.step)
+    return min(max(1, steps), len(outlook.peak))
+
+
 def _peak(outlook: Outlook, policy: DecisionPolicy, now: float) -> tuple[float, float]:
     """The forecast peak within the window, and in how many seconds it is reached at the latest."""
-    steps = math.ceil((now + policy.window - outlook.origin) / outlook.step)
-    steps = min(max(1, steps), len(outlook.peak))
-    peak = outlook.peak[steps - 1]
+    peak = outlook.peak[_steps(outlook, policy, now) - 1]
     reached = outlook.peak.index(peak) + 1
     return peak, max(0.0, outlook.origin + reached * outlook.step - now)
 

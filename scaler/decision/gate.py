@@ -348,8 +348,11 @@ def _judged(state: GateState, rule: GateRule, hours: Sequence[Hour], now: int) -
     return Standing.DEMOTED if went_bad or whole.gain < least else Standing.TRUSTED
 
 
-def _lately(hours: Sequence[Hour], rule: GateRule) -> list[Hour]:
-    return [hour for hour in hours if hour.start > hours[-1].start - rule.recent]
+def _lately(hours: Sequence[Hour], rule: GateRule) -> Sequence[Hour]:
+    first, before = len(hours), hours[-1].start - rule.recent if hours else 0
+    while first and hours[first - 1].start > before:  # from the end: it is a few of a day's
+        first -= 1
+    return hours[first:]
 
 
 def _excess(seen: Evidence) -> float:

@@ -86,7 +86,8 @@ def gate_states(
         highest: The highest load of the history window at each sample.
         events: What is announced: that is no fault of a forecast's.
     """
-    state, states = GateState(), []
+    state, states = GateState(), list[GateState]()
+    rules = {quantile: GateRule(quantile=quantile) for quantile in set(quantiles)}
     values = series.values.tolist()
     outcomes = masked(series, [Agenda(events)]).values.tolist()
     for sample, peak in enumerate(peaks):
@@ -102,6 +103,6 @@ def gate_states(
             continue
         since = state.open[0].origin if state.open else end
         seen = outcomes[sample - (end - since) // series.step : sample + 1]
-        state = update(state, GateRule(quantile=quantiles[sample]), Recent(end, series.step, seen), issued)
+        state = update(state, rules[quantiles[sample]], Recent(end, series.step, seen), issued)
         states.append(state)
     return states

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from forecasting.levels import DEFAULT_LEVEL
-from scaler.decision import Outlook, Snapshot, Source, decide
+from scaler.decision import Outlook, Snapshot, Source, decide, stands_until
 from scaler.decision.gate import Standing
 from scaler.errors import ValueUnknown, ValueUnservable
 from scaler.events.agenda import Agenda
@@ -159,43 +160,53 @@ class Outlooks:
 def foresail(
     demand: Demand, series: TimeSeries, peaks: Peaks, policy: DecisionPolicy, events: Sequence[Event] = ()
 ) -> Served:
-    """What the server would have served: its own decision, call by call."""
+    """What the server would have served: its own decision, call by call.
+
+    Between two samples it is asked again only when the passing of time alone may change what it serves.
+    """
     values: list[float] = []
     active: list[bool] = []
     reasons: list[str] = []
-    sample, outlook = -1, None
+    sample, until = -2, -math.inf
     newest = demand.sample.tolist()
     gate, agenda = peaks.gate(series, policy, events), Agenda(events)
-    outlooks, past = Outlooks(peaks, series, gate), series.first(0)
+    outlooks, outlook, past = Outlooks(peaks, series, gate), None, series.first(0)
     announced: tuple[Occurrence, ...] = ()
+    answer = (math.nan, False, "unknown")
     for tick, (now, observed) in enumerate(zip(demand.times().tolist(), demand.observed.tolist(), strict=True)):
         if newest[tick] != sample:
-            sample = newest[tick]
+            sample, until = newest[tick], -math.inf
             outlook = outlooks.after(sample)
             past = series.first(max(0, sample + 1)) if events else past
-        if events:
-            announced = agenda.ahead(past, now=now, until=now + policy.window)
-        known = None if observed != observed else observed  # noqa: PLR0124  # only NaN is not itself; this is hot
-        snapshot = Snapshot(
-            trigger="",
-            series="",
-            made_at=now,
-            observed=known,
-            observed_at=now,
-            outlook=outlook,
-            note="no forecast",
-            events=announced,
-        )
-        try:
-            decision = decide(snapshot, policy, now=now)
-        except (ValueUnknown, ValueUnservable):
-            values.append(np.nan)
-            active.append(False)
-            reasons.append("unknown")
-            continue
-        values.append(decision.value)
-        active.append(decision.active)
-        demoted = outlook is not None and not outlook.trusted
-        reasons.append("demoted" if demoted and decision.source is Source.OBSERVED else decision.source.value)
+        if now > until:
+            if events:
+                announced = agenda.ahead(past, now=now, until=now + policy.window)
+            answer = _answer(policy, outlook, announced, now=now, observed=observed)
+            until = now if events else stands_until(outlook, policy, now=now)
+        values.append(answer[0])
+        active.append(answer[1])
+        reasons.append(answer[2])
     log = None if gate is None else gate_log(series, gate, quantile=peaks.promised()[-1], since=demand.start)
     return Served(np.array(values), np.array(active, dtype=np.bool_), tuple(reasons), log)
+
+
+def _answer(
+    policy: DecisionPolicy, outlook: Outlook | None, announced: tuple[Occurrence, ...], *, now: int, observed: float
+) -> tuple[float, bool, str]:
+    """Value, activity and reason of one call."""
+    snapshot = Snapshot(
+        trigger="",
+        series="",
+        made_at=now,
+        observed=None if math.isnan(observed) else observed,
+        observed_at=now,
+        outlook=outlook,
+        note="no forecast",
+        events=announced,
+    )
+    try:
+        decision = decide(snapshot, policy, now=now)
+    except (ValueUnknown, ValueUnservable):
+        return math.nan, False, "unknown"
+    demoted = outlook is not None and not outlook.trusted and decision.source is Source.OBSERVED
+    return decision.value, decision.active, "demoted" if demoted else decision.source.value

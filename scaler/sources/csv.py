@@ -67,14 +67,14 @@ def _samples(rows: Iterable[list[str]], path: str) -> Iterator[tuple[float, floa
             continue
         if len(row) < 2:
             raise ResponseMalformed(f"{path}, line {line}: has one column; a line is a time and a value")
-        time = _time(row[0], f"{path}, line {line}, column 1 (time)")
+        time = _time(row[0], path, line)
         if last is not None and time <= last:
             raise ResponseMalformed(
                 f"{path}, line {line}, column 1 (time): {iso(time)} is not after {iso(last)} of the line before; "
                 "the lines must be sorted by time, each time once"
             )
         last = time
-        yield time, _value(row[1], f"{path}, line {line}, column 2 (value)")
+        yield time, _value(row[1], path, line)
 
 
 def _is_header(row: list[str]) -> bool:
@@ -92,26 +92,32 @@ def _is_header(row: list[str]) -> bool:
     return False
 
 
-def _time(text: str, where: str) -> float:
+def _time(text: str, path: str, line: int) -> float:
+    where = "{}, line {}, column 1 (time)"  # filled in where it is needed: files have ten thousands of lines
     try:
         time = parse_time(text)
     except ValueError as error:
-        raise ResponseMalformed(f"{where}: {text!r} is no time; write {TIME_FORMS}") from error
+        raise ResponseMalformed(f"{where.format(path, line)}: {text!r} is no time; write {TIME_FORMS}") from error
     if not 0 <= time <= 253_402_300_799:
-        raise ResponseMalformed(f"{where}: {text!r} is not within the years 1970 to 9999; are these milliseconds?")
+        raise ResponseMalformed(
+            f"{where.format(path, line)}: {text!r} is not within the years 1970 to 9999; are these milliseconds?"
+        )
     return time
 
 
-def _value(text: str, where: str) -> float:
-    text = text.strip()
-    if text.lower() in _MISSING:
-        return math.nan
+def _value(text: str, path: str, line: int) -> float:
     try:
         value = float(text)
     except ValueError as error:
-        raise ResponseMalformed(f"{where}: {text!r} is no number; a missing sample is empty or NaN") from error
+        if text.strip().lower() in _MISSING:
+            return math.nan
+        raise ResponseMalformed(
+            f"{path}, line {line}, column 2 (value): {text.strip()!r} is no number; a missing sample is empty or NaN"
+        ) from error
     if math.isinf(value):
-        raise ResponseMalformed(f"{where}: {text!r} is not finite; a missing sample is empty or NaN")
+        raise ResponseMalformed(
+            f"{path}, line {line}, column 2 (value): {text.strip()!r} is not finite; a missing sample is empty or NaN"
+        )
     return value
 
 

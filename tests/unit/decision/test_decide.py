@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from scaler.decision import HIGHEST_SERVABLE, Decision, DecisionPolicy, Outlook, Snapshot, Source, decide
+from scaler.decision import HIGHEST_SERVABLE, Decision, DecisionPolicy, Outlook, Snapshot, Source, decide, stands_until
 from scaler.errors import ValueUnknown, ValueUnservable
 
 NOW = 1_000_020.0
@@ -225,3 +225,22 @@ class TestActive:
 
     def test_not_by_a_forecast_that_is_not_trusted(self) -> None:
         assert not decide(snapshot(observed=0.0, outlook=outlook(trusted=False)), POLICY, now=NOW).active
+
+
+@pytest.mark.parametrize("origin", [ORIGIN - 300, ORIGIN - 61, ORIGIN, ORIGIN + 45, ORIGIN + 90])
+def test_a_decision_stands_until_time_alone_may_change_it(origin: int) -> None:
+    """Second by second: it is the same until then, and where it is another right after, that was said."""
+    known = snapshot(outlook=outlook(origin=origin))
+    policy = msgspec.structs.replace(POLICY, observed_max_age=1e6)
+    stands, before, changes = -math.inf, None, 0
+    for now in range(int(NOW), int(NOW) + 600):
+        decision = decide(known, policy, now=now)
+        answer = (decision.value, decision.active, decision.source)
+        if now <= stands:
+            assert answer == before
+        elif answer != before:
+            changes += 1
+        stands, before = stands_until(known.outlook, policy, now=now), answer
+        assert stands >= now
+    assert changes <= 9
+    assert stands_until(None, policy, now=NOW) == math.inf
