@@ -24,6 +24,7 @@ from scaler.engine.state import ModelKey
 from scaler.keda.client import KedaClient, ref
 from scaler.store.sqlite import SqliteStore
 from scaler.trigger import parse_trigger
+from tests.support.defaults import HEADROOM
 from tests.support.server import Server, until
 from tests.support.traces import read_trace
 
@@ -40,7 +41,6 @@ LEAD_TIME = 180.0
 ASKING_DELAY = 45.0
 HORIZON = 9  # steps: lead time, delay of asking, margin, and the 90 s for which the servers of tests serve a forecast
 MARGIN = 180  # seconds, of the settings
-HEADROOM = 1.08
 WINDOW = 14 * 86400  # seconds: the default historyTimeWindow
 QUERY = "sum(load)"
 
