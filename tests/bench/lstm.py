@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--stride", type=int, default=600, help="seconds between origins")
     parser.add_argument("--places", type=int, default=4)
     parser.add_argument("--refit-every", type=int, default=2 * DAY)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--origins", type=int, default=2000, help="examples of each trace")
     parser.add_argument("--generated", type=int, default=300, help="generated series beside the traces")
     arguments = parser.parse_args()
