@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -281,4 +282,4 @@ def _bought(premium: float, found: FloatArray, *, steps: int) -> Choice:
 
 def level_row(forecast: Forecast, level: float) -> int:
     """The row of the level; of the next higher one if another trigger's levels were forecast."""
-    return min(int(np.searchsorted(forecast.levels, level - 1e-9)), len(forecast.levels) - 1)
+    return min(bisect_left(forecast.levels, level - 1e-9), len(forecast.levels) - 1)
