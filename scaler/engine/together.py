@@ -30,7 +30,7 @@ _Key: TypeAlias = "tuple[Company, int, int, int, str]"
 
 _SHARE = 4  # one tenant has at most this part of a source's places: the rest is for the others
 
-_LONGEST_SPAN = 60  # points of a range that is asked for together: a past of weeks is answer enough for one request
+_MOST_POINTS = 3000  # of all ranges in one request: to read more at once would hold up the loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,8 @@ class Together:
     async def range(self, series: SeriesState, *, start: int, end: int) -> TimeSeries:
         """The series' samples on its grid. Raises what the source does."""
         source, step = series.source, series.step
-        if _asks_many(source) and end - start < _LONGEST_SPAN * step and source.company.takes(series.query):
+        alone = 2 * _points(start, end, step) > _MOST_POINTS
+        if _asks_many(source) and not alone and source.company.takes(series.query):
             many = source.range_many
 
             async def ask(queries: Sequence[str]) -> list[TimeSeries | SourceError]:
@@ -136,7 +137,8 @@ class Together:
         return await answer
 
     def _send(self, groups: dict[_Key, _Group[_T]], key: _Key) -> None:
-        group, most = groups.pop(key), key[0].most
+        group, (company, *span, _) = groups.pop(key), key
+        most = min(company.most, _MOST_POINTS // _points(*span))
         waiting = list(group.waiting.items())
         for first in range(0, len(waiting), most):
             part = dict(waiting[first : first + most])
@@ -144,6 +146,11 @@ class Together:
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
             _end_unwanted(task, [answer for answers in part.values() for answer in answers])
+
+
+def _points(start: int, end: int, step: int) -> int:
+    """Of a range, or of an instant."""
+    return (end - start) // step + 1 if step else 1
 
 
 def _asks_many(source: MetricSource) -> TypeGuard[AsksMany]:

@@ -147,16 +147,26 @@ async def test_only_so_many_requests_are_under_way(source: Source, together: Tog
     assert len(source.requests) == 4
 
 
-async def test_short_ranges_of_one_span_share_a_request_long_ones_do_not(source: Source, together: Together) -> None:
+async def test_ranges_of_one_span_share_a_request_long_ones_do_not(source: Source, together: Together) -> None:
+    longest = 60 * 1499
     found = await asyncio.gather(
         together.range(series(source, "up"), start=0, end=60),
         together.range(series(source, "upp"), start=0, end=60),
         together.range(series(source, "uppp"), start=60, end=60),
-        together.range(series(source, "long"), start=0, end=3600),
-        together.range(series(source, "longer"), start=0, end=3600),
+        together.range(series(source, "long"), start=0, end=longest),
+        together.range(series(source, "longer"), start=0, end=longest),
+        together.range(series(source, "too"), start=0, end=longest + 60),
+        together.range(series(source, "tooo"), start=0, end=longest + 60),
     )
-    assert [(len(one), one.values[0]) for one in found] == [(2, 2.0), (2, 3.0), (1, 4.0), (61, 4.0), (61, 6.0)]
-    assert sorted(source.requests) == [["long"], ["longer"], ["up", "upp"], ["uppp"]]
+    assert [(len(one), one.values[0]) for one in found[:3]] == [(2, 2.0), (2, 3.0), (1, 4.0)]
+    assert [(len(one), one.values[0]) for one in found[3:]] == [(1500, 4.0), (1500, 6.0), (1501, 3.0), (1501, 4.0)]
+    assert sorted(source.requests) == [["long", "longer"], ["too"], ["tooo"], ["up", "upp"], ["uppp"]]
+
+
+async def test_the_longer_ranges_are_the_fewer_share_a_request(source: Source, together: Together) -> None:
+    queries = [f"{'u' * n}p" for n in range(5)]
+    await asyncio.gather(*(together.range(series(source, q), start=0, end=60 * 999) for q in queries))
+    assert source.requests == [queries[:3], queries[3:]]
 
 
 async def turns() -> None:
