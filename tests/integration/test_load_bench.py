@@ -74,5 +74,5 @@ def test_a_real_prometheus_gives_the_fleet_its_past_and_goes_on_scraping_it(caps
 def test_a_days_cost_is_a_forecast_a_minute_and_a_fit() -> None:
     found = cost.alone("naive", days=1)
     assert found.day == pytest.approx(1440 * found.shared + found.fit)
-    assert 0.0 < found.shared
+    assert found.shared > 0.0
     assert 0.0 < found.forecast < found.fit + 1.0
