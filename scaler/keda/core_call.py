@@ -98,11 +98,11 @@ class Call:
     # --- in the thread ---------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Reads the request; of a stream, the servicer does."""
-        if self._deed.streams_requests:
-            self._server.hand_over(self, None)
-        else:
-            self._call.start_server_batch((cygrpc.ReceiveMessageOperation(0),), self._received)
+        """Reads the request, of a stream the first.
+
+        A stream that were ended before its client has sent anything would fail that client's sending.
+        """
+        self._call.start_server_batch((cygrpc.ReceiveMessageOperation(0),), self._received)
 
     def _received(self, event: Any) -> None:  # noqa: ANN401
         self._server.hand_over(self, event.batch_operations[0].message())
@@ -125,7 +125,7 @@ class Call:
         """Answers at once, or begins a task that does."""
         deed = self._deed
         if deed.streams_requests:
-            self._work(None)
+            self._work(message)
         elif message is None:
             self._finish(_NO_REQUEST)
         else:
@@ -183,7 +183,7 @@ class Call:
     async def _served(self, message: bytes | None) -> bytes | None:
         """Sends a stream's answers; gives the one of a call that has one."""
         deed, context = self._deed, Context(self._call)
-        request = self._requests() if deed.streams_requests else self._read(message or b"")
+        request = self._requests(message) if deed.streams_requests else self._read(message or b"")
         if not deed.streams_answers:
             return bytes(deed.handler.response_serializer(await deed.behavior(request, context)))
         async for one in deed.behavior(request, context):
@@ -196,14 +196,12 @@ class Call:
         except Exception:  # noqa: BLE001  # whatever protobuf raises
             raise Aborted(_NOT_READ) from None
 
-    async def _requests(self) -> AsyncIterator[object]:
-        """A stream's requests, until the client has no more."""
-        while True:
+    async def _requests(self, message: bytes | None) -> AsyncIterator[object]:
+        """A stream's requests, from this first one until the client has no more."""
+        while message is not None:
+            yield self._read(message)
             event = await self._sent((cygrpc.ReceiveMessageOperation(0),))
             message = event.batch_operations[0].message()
-            if message is None:
-                return
-            yield self._read(message)
 
     async def _sent(self, operations: tuple[Any, ...]) -> Any:  # noqa: ANN401
         """Returns the event when the core is done with these; raises _Gone if it could not do them."""

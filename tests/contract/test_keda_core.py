@@ -71,6 +71,17 @@ async def test_a_call_without_a_request_is_told_so() -> None:
         assert await failure(call) == (grpc.StatusCode.UNIMPLEMENTED, text)
 
 
+async def test_a_stream_without_requests_ends_well() -> None:
+    async def nothing() -> AsyncIterator[bytes]:
+        for message in list[bytes]():
+            yield message
+
+    async with running_edge(ScriptedDesk(decided(1.0))) as edge, KedaClient(edge.address) as keda:
+        call = raw(keda).stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")(nothing())
+        assert [answer async for answer in call] == []
+        assert await call.code() is grpc.StatusCode.OK
+
+
 async def test_known_and_unknown_loads_are_answered_side_by_side_however_many_come_at_once() -> None:
     desk = ScriptedDesk(decided(12.5))
     desk.answers["sum(new)"], desk.first = None, decided(8.0)
