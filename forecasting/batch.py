@@ -67,6 +67,14 @@ class ForecastBatch:
         )
         return replace(batches[0], origins=origins, values=values, peak=peak)
 
+    @classmethod
+    def at_ends(
+        cls, contexts: Sequence[TimeSeries], levels: tuple[float, ...], values: FloatArray, peak: FloatArray
+    ) -> ForecastBatch:
+        """Forecasts from the ends of contexts of one step, a row for each."""
+        origins = np.array([context.end for context in contexts], dtype=np.int64)
+        return cls(origins, contexts[0].step, levels, values, peak)
+
     def forecasts(self) -> list[Forecast | None]:
         """The forecast of each origin, checked together; None: it is unknown, or `forecast` tells what is wrong."""
         return Forecast.of_each(self.origins.tolist(), self.step, self.levels, self.values, self.peak)

@@ -118,8 +118,7 @@ class PathForecaster(ABC):
         for age, part in windows.by_age():
             found = _quantiles([fitted[row] for row in part.rows], part, horizon, levels, age)
             values[part.rows], peak[part.rows] = found
-        origins = np.array([context.end for context in contexts], dtype=np.int64)
-        return ForecastBatch(origins, windows.step, levels, values, peak)
+        return ForecastBatch.at_ends(contexts, levels, values, peak)
 
     @classmethod
     def paths_of(cls, fitted: Sequence[Self], windows: Windows, horizon: int) -> FloatArray:

@@ -164,8 +164,7 @@ class FittedBoosted:
         asked, clocks = _asked(fitted[0].horizons, horizon), [(one.zone, one.holidays) for one in fitted]
         rows = rows_at_end(seen, [one.scale for one in fitted], asked, clocks=clocks)
         values, peak = _quantiles(fitted, rows, asked, levels)
-        origins = np.array([context.end for context in contexts], dtype=np.int64)
-        return ForecastBatch(origins, contexts[0].step, levels, values, peak)
+        return ForecastBatch.at_ends(contexts, levels, values, peak)
 
 
 def _asked(anchors_: Sequence[int], horizon: int) -> list[int]:

@@ -132,8 +132,7 @@ class FittedLstm:
             some, seen = fitted[first : first + _SERIES], contexts[first : first + _SERIES]
             parts.append(_quantiles(some, Stack(seen, [one.unit for one in some]), horizon, levels))
         values, peak = (np.concatenate(part) for part in zip(*parts, strict=True))
-        origins = np.array([context.end for context in contexts], dtype=np.int64)
-        return ForecastBatch(origins, contexts[0].step, levels, values, peak)
+        return ForecastBatch.at_ends(contexts, levels, values, peak)
 
 
 def _require_horizon(horizon: int) -> None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # gRPC's types leave it out
 
-from scaler.keda.core_call import Call, Deed
+from scaler.keda.core_call import Call, Deed, ending
 from scaler.keda.status import Status
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class CoreServer:
     def _reject(call: Any, status: Status) -> None:  # noqa: ANN401
         operations = (
             cygrpc.SendInitialMetadataOperation((), 0),
-            cygrpc.SendStatusFromServerOperation((), status.code.value[0], status.text.encode(errors="replace"), 0),
+            ending(status),
             cygrpc.ReceiveCloseOnServerOperation(0),
         )
         call.start_server_batch(operations, _nothing)

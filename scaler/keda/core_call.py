@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from scaler.keda.calls import Asked
     from scaler.keda.core import CoreServer
 
-__all__ = ["AtOnce", "Call", "Context", "Deed"]
+__all__ = ["AtOnce", "Call", "Context", "Deed", "ending"]
 
 _log = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ class Call:
 
     def _finish(self, status: Status, message: bytes | None = None) -> None:
         """The end of a call that has no task, all in one."""
-        self._send((*self._answers(message), _status(status), cygrpc.ReceiveCloseOnServerOperation(0)), self._ended)
+        self._send((*self._answers(message), ending(status), cygrpc.ReceiveCloseOnServerOperation(0)), self._ended)
 
     def _answers(self, message: bytes | None) -> tuple[Any, ...]:
         """What sends a message, if there is one; before the first goes what HTTP/2 wants."""
@@ -178,7 +178,7 @@ class Call:
         except Exception:  # noqa: BLE001  # as above
             _log.exception("a call failed through a defect of the scaler")
             status = _BROKEN
-        self._send((*self._answers(last), _status(status)), self._ended)
+        self._send((*self._answers(last), ending(status)), self._ended)
 
     async def _served(self, message: bytes | None) -> bytes | None:
         """Sends a stream's answers; gives the one of a call that has one."""
@@ -224,5 +224,6 @@ def _set(done: asyncio.Future[Any], event: Any) -> None:  # noqa: ANN401
         done.set_result(event)
 
 
-def _status(status: Status) -> Any:  # noqa: ANN401
+def ending(status: Status) -> Any:  # noqa: ANN401  # of the Cython layer
+    """What ends a call with this status."""
     return cygrpc.SendStatusFromServerOperation((), status.code.value[0], status.text.encode(errors="replace"), 0)
