@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
-from forecasting.registry import default_registry
 from scaler.engine.alignment import lives_tested, longest_period, train_end
 from scaler.engine.beside import encoded, with_covariates
 from scaler.engine.messages import FitRequest, Rung
 from scaler.engine.state import BANDS
 from scaler.engine.timetable import spread
 from scaler.events.agenda import without_events
+from scaler.local_calendar import with_calendar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,17 +94,5 @@ def request_for(
 
 def _following(rung: Rung, key: ModelKey) -> Rung:
     """The rung; a method that follows clocks and holidays is told whose, unless that is said already."""
-    told = {
-        name: value
-        for name, value, usual in (("timezone", key.time_zone, "UTC"), ("holidays", key.holidays, ""))
-        if value != usual and name not in rung.parameters and name in _taken(rung.forecaster)
-    }
-    return Rung(rung.forecaster, {**rung.parameters, **told}) if told else rung
-
-
-@cache
-def _taken(forecaster: str) -> frozenset[str]:
-    """The names of a method's parameters; none of one that is not known, which fails where it is fitted."""
-    registry = default_registry()
-    known = registry.parameters(forecaster) if forecaster in registry.names() else ()
-    return frozenset(one.name for one in known)
+    told = with_calendar(rung.forecaster, rung.parameters, time_zone=key.time_zone, holidays=key.holidays)
+    return Rung(rung.forecaster, told) if told != rung.parameters else rung

@@ -52,6 +52,8 @@ class Study:
         metric_delay: Seconds until a load is seen.
         events: What Foresail was told of ahead of time.
         lead_time_origin: Where the lead time comes from, in words; "" if it was given.
+        time_zone: Whose clocks the load follows,
+        holidays: and whose holidays; "" for nobody's.
     """
 
     series: TimeSeries
@@ -61,6 +63,8 @@ class Study:
     metric_delay: int = 0
     events: tuple[Event, ...] = ()
     lead_time_origin: str = ""
+    time_zone: str = "UTC"
+    holidays: str = ""
 
     def demand(self) -> Demand:
         """The load of the test part."""

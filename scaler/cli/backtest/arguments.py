@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from forecasting.errors import ForecastError
 from forecasting.registry import default_registry
 from scaler.cli.arguments import listed, moment, output_file, typed
+from scaler.cli.calendar import add_calendar_arguments
 from scaler.cli.history import add_history_arguments, read_history
 from scaler.cli.pool import cores
 from scaler.cli.split import add_split_arguments, train_end_of
 from scaler.errors import InvalidSettings
 from scaler.kinds import DAY, duration, integer, number, show_duration
+from scaler.local_calendar import with_calendar
 from scaler.times import iso
 from scaler.trigger.parse import SCHEMA
 from scaler.words import plural
@@ -75,9 +77,11 @@ def default_forecaster() -> str:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     add_history_arguments(parser)
-    add = parser.add_argument_group("the forecaster").add_argument
+    forecaster = parser.add_argument_group("the forecaster")
+    add = forecaster.add_argument
     add("--forecaster", default=default_forecaster(), metavar="NAME", help="the method (default: %(default)s)")
     add("--parameter", action="append", default=[], metavar="NAME=VALUE", help="one of its parameters; repeatable")
+    add_calendar_arguments(forecaster)
     add(
         "--refit-every",
         type=typed(duration(minimum=60, bare=1)),
@@ -127,7 +131,12 @@ def read_plan(arguments: argparse.Namespace) -> Plan:
         SourceError: The series cannot be read.
         InvalidSettings: The arguments do not fit each other or the series.
     """
-    parameters = _parameters(arguments.parameter)
+    parameters = with_calendar(
+        arguments.forecaster,
+        _parameters(arguments.parameter),
+        time_zone=arguments.time_zone,
+        holidays=arguments.holidays or "",
+    )
     try:
         forecaster = default_registry().create(arguments.forecaster, parameters)
     except ForecastError as error:

@@ -10,6 +10,7 @@ import msgspec
 
 from forecasting.registry import default_registry
 from scaler.cli.arguments import listed, output_file, typed
+from scaler.cli.calendar import add_calendar_arguments
 from scaler.cli.history import add_history_arguments, read_history
 from scaler.cli.pool import cores
 from scaler.cli.replay.start_up import measure_start_up
@@ -45,7 +46,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--target", type=typed(number(minimum=0.001)), required=True, metavar="X", help="load that one pod carries"
     )
-    add = parser.add_argument_group("the policy").add_argument
+    policy = parser.add_argument_group("the policy")
+    add = policy.add_argument
     add("--policy", choices=POLICIES, default="foresail", help="what is tried (default: foresail)")
     add(
         "--quantile",
@@ -87,6 +89,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="how long a model is used (default: 24h)",
     )
+    add_calendar_arguments(policy)
     add(
         "--asking-delay",
         type=typed(_SPAN),
@@ -221,8 +224,8 @@ def read_behavior(choice: str) -> Behavior | None:
     return parse_behavior(behavior)
 
 
-def read_events(path: Path) -> tuple[Event, ...]:
-    """The events of a file, one a line as in a trigger's metadata; times without a zone are UTC.
+def read_events(path: Path, *, time_zone: str) -> tuple[Event, ...]:
+    """The events of a file, one a line as in a trigger's metadata; times without a zone are of this one.
 
     Raises:
         InvalidSettings: The file cannot be read, or does not hold events.
@@ -234,7 +237,7 @@ def read_events(path: Path) -> tuple[Event, ...]:
         raise InvalidSettings([f"--events {path}: cannot be read: {reason}"]) from error
     except Unreadable as error:
         raise InvalidSettings([f"--events {path}: {error.reason}"]) from error
-    return tuple(e if e.time_zone else msgspec.structs.replace(e, time_zone="UTC") for e in events)
+    return tuple(e if e.time_zone else msgspec.structs.replace(e, time_zone=time_zone) for e in events)
 
 
 def _behavior_in(document: Any) -> Any:  # noqa: ANN401  # whatever the JSON holds
@@ -293,7 +296,9 @@ def read_study(arguments: argparse.Namespace) -> tuple[str, Study, int]:
         workload=workload,
         decision=decision,
         metric_delay=int(delay),
-        events=() if arguments.events is None else read_events(arguments.events),
+        events=() if arguments.events is None else read_events(arguments.events, time_zone=arguments.time_zone),
         lead_time_origin=measured.lead_time.origin if measured and lead_time == measured.lead_time.seconds else "",
+        time_zone=arguments.time_zone,
+        holidays=arguments.holidays or "",
     )
     return name, study, train_end

@@ -129,6 +129,8 @@ def _forecast(
             steps=horizon(window=policy.window, step=series.step, forecast_max_age=0.0),
             events=study.events,
             premium=arguments.premium if None in quantiles else None,
+            time_zone=study.time_zone,
+            holidays=study.holidays,
         )
         for position in range(len(times))
     ]

@@ -20,6 +20,7 @@ from scaler.decision import horizon
 from scaler.decision.reading import levels_for
 from scaler.engine.state import BANDS
 from scaler.events.agenda import Agenda, without_events
+from scaler.local_calendar import with_calendar
 from scaler.replay.compare import Point
 from scaler.replay.forecasts import levels_in_force, read_peaks
 from scaler.replay.policies import Peaks
@@ -55,6 +56,8 @@ class FitJob:
         steps: Of a decision's window: the forecasts are put to the test on its peak. 0: they are not.
         events: What is announced, and so not learned.
         premium: The quantile that this buys is forecast, too (`forecasting.premium`); None: none is chosen.
+        time_zone: Whose clocks the load follows,
+        holidays: and whose holidays; of every forecaster of the ladder that asks.
     """
 
     series: TimeSeries
@@ -68,6 +71,8 @@ class FitJob:
     steps: int = 0
     events: tuple[Event, ...] = ()
     premium: float | None = None
+    time_zone: str = "UTC"
+    holidays: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +100,9 @@ def fit(job: FitJob) -> Fitted:
     failures: list[str] = []
     learned = without_events(job.series, [Agenda(job.events)])
     for name in job.ladder:
-        forecaster = fitting(registry.create(name, job.parameters if name == job.ladder[0] else None), learned)
+        own = job.parameters if name == job.ladder[0] else {}
+        told = with_calendar(name, own, time_zone=job.time_zone, holidays=job.holidays)
+        forecaster = fitting(registry.create(name, told), learned)
         try:
             latest = latest_fit(
                 learned,

@@ -101,6 +101,10 @@ def scaled_object(content: Content) -> str:
     ]
     if policy.activation_threshold:
         lines.append(f'        activationThreshold: "{show_number(policy.activation_threshold)}"')
+    if study.time_zone != "UTC":
+        lines.append(f"        timeZone: {study.time_zone}")
+    if study.holidays:
+        lines.append(f'        holidays: "{study.holidays}"')  # quoted: NO would be a no
     if point.quantile is not None:
         lines.append(f'        quantile: "{number(point.quantile)}"')
     if point.headroom is not None and point.policy == "foresail":

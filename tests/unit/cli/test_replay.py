@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import itertools
 import json
 import math
@@ -252,6 +253,20 @@ def test_a_behavior_file_without_one_is_told(trace: Path, tmp_path: Path, capsys
         (("--target", "1", "--pod-startup", "3x"), 'argument --pod-startup: "3x": it must be a duration of at most 1h'),
         (("--target", "1", "--train-end", "noon"), 'argument --train-end: "noon": it must be epoch seconds or'),
         (("--target", "1", "--quantile", "1"), 'argument --quantile: "1": it must be a number from 0.5 to 0.999'),
+        (
+            ("--target", "1", "--time-zone", "Europe/Berln"),
+            (
+                'argument --time-zone: "Europe/Berln": it must be a time zone such as UTC or Europe/Berlin; did you '
+                "mean Europe/Berlin?; foresail replay --help"
+            ),
+        ),
+        (
+            ("--target", "1", "--holidays", "Bavaria"),
+            (
+                'argument --holidays: "Bavaria": it must be a country whose public holidays are known, such as DE, or '
+                "a part of it, such as DE-BY; foresail replay --help"
+            ),
+        ),
     ],
 )  # fmt: skip
 def test_an_argument_that_cannot_be_read_is_a_usage_error(
@@ -291,6 +306,18 @@ def test_a_page_can_be_about_any_policy(trace: Path, tmp_path: Path, policy: str
     text = page.read_text()
     assert f"<td>{label}</td>" in text
     assert "given the same pod-hours" not in text
+
+
+def test_whose_clocks_and_holidays_were_followed_is_in_the_scaled_object(trace: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    arguments = (trace, "--target", 10, "--policy", "reactive", "--html", page)
+    assert replay(*arguments, "--time-zone", "Europe/Oslo", "--holidays", "NO") == 0
+    text = html.unescape(page.read_text())
+    assert "        timeZone: Europe/Oslo\n" in text
+    assert '        holidays: "NO"\n' in text  # unquoted it would be false
+    assert replay(*arguments) == 0
+    assert "timeZone" not in page.read_text()
+    assert "holidays" not in page.read_text()
 
 
 def test_a_page_can_be_about_fits_with_different_quantiles(
@@ -361,6 +388,17 @@ class TestEvents:
         served = {int(row["timestamp"]): float(row["served"]) for row in rows(out)}
         assert served[begins - 225] == 300.0
         assert served[begins + 3600] < 100.0  # neither the event nor a forecast that has learned it
+
+    def test_times_without_a_zone_are_of_the_one_that_the_load_follows(
+        self, launches: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        told = tmp_path / "events.txt"
+        told.write_text("second: at 2026-01-01T08:00 for 30m factor 6\n")
+        shed = [
+            self.run(launches, capsys, "--events", told, "--time-zone", zone)["under_provisioned_load"]
+            for zone in ("UTC", "Europe/Berlin")
+        ]
+        assert shed[0] > shed[1] == 0.0  # type: ignore[operator]  # these are numbers
 
     def test_cutting_the_file_changes_no_row_before(self, launches: Path, tmp_path: Path) -> None:
         told = tmp_path / "events.txt"

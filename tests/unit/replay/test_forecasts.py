@@ -8,7 +8,9 @@ import pytest
 
 from forecasting.calibration import future, running_maximum
 from forecasting.errors import FitFailed
+from forecasting.models.boosted import FittedBoosted
 from forecasting.models.naive import Naive
+from forecasting.prepare.calendar import Holidays
 from forecasting.refits import fit_times, refit_at
 from forecasting.series import TimeSeries
 from scaler.cli.replay.jobs import FitJob, Fitted, fit
@@ -86,6 +88,30 @@ def test_what_is_forecast_at_the_last_sample_does_not_depend_on_there_being_more
     # a fit is due at the end of the cut series
     cut = SERIES.until(12000)
     np.testing.assert_array_equal(made(cut, Naive(), 6000)[:, 190], made(SERIES, Naive(), 6000)[:, 190])
+
+
+@pytest.mark.parametrize("ladder", [("boosted", "naive"), ("seasonal-profile",), ("arima", "seasonal-profile")])
+def test_every_forecaster_of_the_ladder_that_asks_is_told_whose_clocks_and_holidays_the_load_follows(
+    ladder: tuple[str, ...],
+) -> None:
+    known = 280  # too few for arima
+    job = FitJob(
+        series=TimeSeries(0, 300, 100.0 + 50.0 * np.sin(np.arange(known + 9) / 288 * 2 * np.pi)),
+        ladder=ladder,
+        parameters={},
+        times=(300 * (known - 1),),
+        position=0,
+        horizon=3,
+        levels=(0.5, 0.9),
+        history=10_000,
+        time_zone="Asia/Tokyo",
+        holidays="JP",
+    )
+    refit = fit(job).refit
+    assert refit is not None
+    fitted = refit.fitted if isinstance(refit.fitted, FittedBoosted) else getattr(refit.fitted, "design", None)
+    assert getattr(fitted, "zone", "") == "Asia/Tokyo"
+    assert 0 in getattr(fitted, "holidays", Holidays()).days  # New Year's Day of 1970
 
 
 class TestRead:

@@ -347,6 +347,26 @@ def test_an_argument_that_cannot_be_read_is_a_usage_error(
     assert says in capsys.readouterr().err
 
 
+def test_whose_clocks_and_holidays_the_load_follows_is_told_as_in_a_trigger(
+    trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.html"
+    arguments = ("--time-zone", "Asia/Tokyo", "--holidays", "JP", "--horizon", "5m", "--html", page)
+    assert backtest(trace, *arguments, "--forecaster", "seasonal-profile", "--parameter", "holidays=FR") == 0
+    assert "seasonal-profile with holidays = FR, timezone = Asia/Tokyo was fitted" in page.read_text()
+    assert backtest(trace, *arguments, "--forecaster", "naive") == 0  # which follows neither
+    assert '<p class="muted">naive was fitted' in page.read_text()
+    capsys.readouterr()
+    for argument, says in (
+        ("--time-zone=Mars", '"Mars": it must be a time zone such as UTC or Europe/Berlin; foresail backtest --help'),
+        ("--holidays=de", '"de": it must be a country whose public holidays are known, such as DE, or a part of it, '),
+    ):
+        with pytest.raises(SystemExit) as raised:
+            backtest(trace, argument)
+        assert raised.value.code == 2
+        assert f"argument {argument.partition('=')[0]}: {says}" in capsys.readouterr().err
+
+
 def test_the_trained_models_that_settings_point_at_are_used(
     trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
