@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from forecasting.features.rolling import Float32Array
     from forecasting.features.scalefree import Kind, Past
+    from forecasting.features.seen import Rows
     from forecasting.series import FloatArray, TimeSeries
     from forecasting.windows import IntArray
 
@@ -37,6 +38,7 @@ __all__ = [
     "held_out_from",
     "long_enough",
     "sample",
+    "samples",
 ]
 
 KINDS: tuple[Kind, ...] = ("value", "peak")
@@ -121,30 +123,51 @@ def long_enough(series: TimeSeries) -> bool:
 
 
 def sample(past: Past, kind: Kind, horizons: Sequence[int], *, first: int, end: int, rows: int) -> Sample:
-    """Training rows with origins in [first, end) whose outcome is known before `end`, evenly spaced.
+    """Training rows of one kind; see `samples`."""
+    return samples(past, (kind,), horizons, first=first, end=end, rows=rows)[0]
+
+
+def samples(
+    past: Past, kinds: Sequence[Kind], horizons: Sequence[int], *, first: int, end: int, rows: int
+) -> tuple[Sample, ...]:
+    """Training rows with origins in [first, end) whose outcome is known before `end`, evenly spaced; for each kind.
 
     Args:
         past: Prepared series.
-        kind: What to explain.
+        kinds: What to explain.
         horizons: Anchors; each gets an equal share of the rows.
         first: First origin.
         end: Positions from here on are not looked at.
-        rows: Rows wanted in all.
+        rows: Rows wanted in all, of each kind.
     """
-    parts = []
+    parts: list[list[Sample]] = [[] for _ in kinds]
     each = max(1, rows // len(horizons))
     for i, horizon in enumerate(horizons):
-        y = past.target(horizon, kind)
-        origins = np.arange(first, max(first, end - horizon), dtype=np.int64)
-        origins = origins[~np.isnan(y[origins])]
-        if len(origins) > each:  # anchors take turns, so that together they see more origins
-            origins = origins[
-                (np.arange(each) * len(origins) + i * len(origins) // len(horizons)) // each % len(origins)
-            ]
-            origins.sort()
-        taken = past.rows(origins, [(horizon, kind)])
-        parts.append(Sample(taken.standardised(), taken.spread, taken.level, y[origins], np.full(len(origins), i)))
-    return Sample(*(np.concatenate([getattr(p, name) for p in parts]) for name in Sample.__slots__))
+        targets = [past.target(horizon, kind) for kind in kinds]
+        taken = [_origins(y, first, end - horizon, each, turn=i, of=len(horizons)) for y in targets]
+        for part, y, origins, found in zip(parts, targets, taken, _rows(past, taken, horizon, kinds), strict=True):
+            anchor = np.full(len(origins), i)
+            part.append(Sample(found.standardised(), found.spread, found.level, y[origins], anchor))
+    return tuple(Sample(*(np.concatenate([getattr(p, n) for p in part]) for n in Sample.__slots__)) for part in parts)
+
+
+def _origins(y: Float32Array, first: int, end: int, each: int, *, turn: int, of: int) -> IntArray:
+    """At most so many origins with a known target; anchors take turns, so that together they see more of them."""
+    origins = np.arange(first, max(first, end), dtype=np.int64)
+    origins = origins[~np.isnan(y[origins])]
+    if len(origins) > each:
+        origins = origins[(np.arange(each) * len(origins) + turn * len(origins) // of) // each % len(origins)]
+        origins.sort()
+    return origins
+
+
+def _rows(past: Past, origins: Sequence[IntArray], horizon: int, kinds: Sequence[Kind]) -> list[Rows]:
+    """Features for each kind; most of them are the same for all, if their origins are: where no sample is missing."""
+    same = origins[0]
+    if not all(np.array_equal(same, other) for other in origins[1:]):
+        return [past.rows(some, [(horizon, kind)]) for some, kind in zip(origins, kinds, strict=True)]
+    found = past.rows(same, [(horizon, kind) for kind in kinds])
+    return [found.part(i * len(same), len(same)) for i in range(len(kinds))]
 
 
 def fit_quantiles(
@@ -220,5 +243,5 @@ class Features:
             model = self._booster({**settings, "alpha": level}, self._data)
             for _ in range(growth.trees):
                 model.update()
-            out.append(TreeEnsemble.of(model.dump_model()["tree_info"]))
+            out.append(TreeEnsemble.of(model.model_to_string()))
         return tuple(out)

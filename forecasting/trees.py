@@ -9,21 +9,22 @@ power of two, so sums are exact, and a row gets the same prediction alone and in
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise, starmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray  # noqa: TC002  # msgspec reads the annotations of TreeEnsemble
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from forecasting.features.rolling import Float32Array
 
 __all__ = ["MAX_LEAVES", "Forest", "TreeEnsemble"]
 
 MAX_LEAVES = 16  # leaves ruled out are bits of a uint16
-# Rows that are looked at together: what they need must not outgrow the processor's nearer memory.
-_ROWS = 128
+# Rows that are looked at together: what they need of an ensemble must not outgrow the processor's nearer memory.
+_ROWS = 512
 _FEW = 64
 
 
@@ -52,15 +53,15 @@ class TreeEnsemble:
         return Forest.of([self]).predict(x)[:, 0]
 
     @classmethod
-    def of(cls, trees: Sequence[Mapping[str, Any]]) -> TreeEnsemble:
-        """From a LightGBM model: the `tree_info` of its `dump_model()`.
+    def of(cls, model: str) -> TreeEnsemble:
+        """From a LightGBM model, as its `model_to_string()` writes it down.
 
         Thresholds are rounded to float32 and leaf values to 16 bits.
 
         Args:
-            trees: One `{"tree_structure": ...}` each, with at most MAX_LEAVES leaves.
+            model: Its text: trees of at most MAX_LEAVES leaves. Empty: no trees.
         """
-        parsed = [_parsed(tree["tree_structure"]) for tree in trees]
+        parsed = [_parsed(tree) for tree in model.split("\nTree=")[1:]]
         slots = max((len(leaves) for _, leaves in parsed), default=1)
         t = len(parsed)
         feature = np.zeros((t, slots - 1), dtype=np.uint8)
@@ -128,54 +129,82 @@ class Forest:
 
     def predict(self, x: Float32Array) -> NDArray[np.float64]:
         """The sums of the ensembles' trees for each row of features; shape (N, M)."""
-        trees, leaves = self.leaf.shape
-        first, values = np.arange(0, trees * leaves, leaves), self.leaf.ravel()
-        sums = np.zeros((len(x), trees + 1), dtype=np.int64)
-        for at in range(0, len(x), _ROWS):
-            some = slice(at, at + _ROWS)
-            out = self._few(x[some]) if len(x) <= _FEW else self._many(x[some])
-            np.cumsum(values.take(_lowest_unset(out) + first), axis=1, out=sums[some, 1:])
-        total = np.diff(sums[:, (0, *self.ends)], axis=1)
+        total = self._few(x) if len(x) <= _FEW else self._many(x)
         return np.asarray(np.ldexp(total.astype(np.float64), -np.array(self.exponents)) + np.array(self.bases))
 
     # `take` that clips is several times faster than indexing; every feature is a column of x in any case
 
-    def _few(self, x: Float32Array) -> NDArray[np.uint16]:
-        """Leaves ruled out, of each row and tree; a row's nodes lie side by side."""
+    def _few(self, x: Float32Array) -> NDArray[np.int64]:
+        """Sums of leaf values; a row's nodes lie side by side."""
         right = x.take(self.feature.astype(np.intp), axis=1, mode="clip") > self.threshold
-        return np.asarray(np.bitwise_or.reduce(right * self.left, axis=1))
+        found = self._leaves(np.bitwise_or.reduce(right * self.left, axis=1), self._first)
+        sums = np.zeros((len(x), found.shape[1] + 1), dtype=np.int64)
+        np.cumsum(found, axis=1, out=sums[:, 1:])
+        return np.diff(sums[:, (0, *self.ends)], axis=1)
 
-    def _many(self, x: Float32Array) -> NDArray[np.uint16]:
+    def _many(self, x: Float32Array) -> NDArray[np.int64]:
         """The same; a node's rows lie side by side."""
-        columns, shape = np.ascontiguousarray(x.T), (len(self.leaf), len(x))
-        out, bits = np.zeros(shape, dtype=np.uint16), np.empty(shape, dtype=np.uint16)
-        seen, right = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=bool)
-        for feature, threshold, left in zip(self.feature.astype(np.intp), self.threshold, self.left, strict=True):
-            columns.take(feature, axis=0, out=seen, mode="clip")
-            np.greater(seen, threshold[:, None], out=right)
-            np.multiply(right, left[:, None], out=bits)
-            np.bitwise_or(out, bits, out=out)
-        return out.T
+        out = np.empty((len(x), len(self.ends)), dtype=np.int64)
+        feature = self.feature.astype(np.intp)
+        for at in range(0, len(x), _ROWS):
+            columns = np.ascontiguousarray(x[at : at + _ROWS].T)
+            for place, trees in enumerate(starmap(slice, pairwise((0, *self.ends)))):
+                out_of = _ruled_out(columns, feature[:, trees], self.threshold[:, trees], self.left[:, trees])
+                found = self._leaves(out_of, self._first[trees, None])
+                out[at : at + _ROWS, place] = found.sum(axis=0, dtype=np.int32)
+        return out
+
+    @property
+    def _first(self) -> NDArray[np.intp]:
+        """Where each tree's leaf values begin."""
+        return np.arange(0, self.leaf.size, self.leaf.shape[1])
+
+    def _leaves(self, ruled_out: NDArray[np.uint16], first: NDArray[np.intp]) -> NDArray[np.int16]:
+        """Values of the lowest leaves that are not ruled out; of the same shape."""
+        lowest = np.bitwise_count(ruled_out & ~(ruled_out + np.uint16(1)))
+        return self.leaf.ravel().take(lowest + first, mode="clip")
 
 
-def _lowest_unset(bits: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """Position of the lowest bit that is 0."""
-    return np.bitwise_count(bits & ~(bits + np.uint16(1)))
+def _ruled_out(
+    columns: Float32Array, feature: NDArray[np.intp], threshold: Float32Array, left: NDArray[np.uint16]
+) -> NDArray[np.uint16]:
+    """Leaves ruled out, as bits; shape (trees, rows).
+
+    Args:
+        columns: Features; shape (F, rows).
+        feature: As of `Forest`, as are the others; shape (K - 1, trees).
+        threshold: The same.
+        left: The same.
+    """
+    shape = (feature.shape[1], columns.shape[1])
+    out, bits = np.zeros(shape, dtype=np.uint16), np.empty(shape, dtype=np.uint16)
+    seen, right = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=bool)
+    for looked_at, above, lower in zip(feature, threshold[..., None], left[..., None], strict=True):
+        columns.take(looked_at, axis=0, out=seen, mode="clip")
+        np.greater(seen, above, out=right)
+        np.multiply(right, lower, out=bits)
+        np.bitwise_or(out, bits, out=out)
+    return out
 
 
-def _parsed(root: Mapping[str, Any]) -> tuple[list[tuple[int, float, int]], list[float]]:
+def _parsed(tree: str) -> tuple[list[tuple[int, float, int]], list[float]]:
     """Inner nodes as (feature, threshold, bits of the left branch's leaves), and leaf values left to right."""
+    told = dict(line.split("=", 1) for line in tree.split("\n\n", 1)[0].splitlines()[1:])
+    values = told["leaf_value"].split()
+    features, thresholds, left, right = (
+        told[name].split() for name in ("split_feature", "threshold", "left_child", "right_child")
+    )
     nodes: list[tuple[int, float, int]] = []
     leaves: list[float] = []
 
-    def visit(node: Mapping[str, Any]) -> None:
-        if "leaf_value" in node:
-            leaves.append(float(node["leaf_value"]))
+    def visit(node: int) -> None:
+        if node < 0:  # a leaf, counted backwards from -1
+            leaves.append(float(values[-1 - node]))
             return
         first = len(leaves)
-        visit(node["left_child"])
-        nodes.append((int(node["split_feature"]), float(node["threshold"]), (1 << len(leaves)) - (1 << first)))
-        visit(node["right_child"])
+        visit(int(left[node]))
+        nodes.append((int(features[node]), float(thresholds[node]), (1 << len(leaves)) - (1 << first)))
+        visit(int(right[node]))
 
-    visit(root)
+    visit(0 if features else -1)
     return nodes, leaves

@@ -26,7 +26,7 @@ from forecasting.boosting import (
     anchors,
     held_out_from,
     long_enough,
-    sample,
+    samples,
 )
 from forecasting.calibration import GRID, conformal_quantiles, level_weights
 from forecasting.errors import InsufficientHistory, InvalidSeries
@@ -308,15 +308,18 @@ class Boosted:
         first_days = not local and series.known >= day
         grown, shares, depths = [], [], []
         sizes = np.ones((len(KINDS), len(horizons)))
-        for i, kind in enumerate(KINDS):
+        trains: tuple[Sample, ...] = ()
+        if local:
+            trains = samples(past, KINDS, horizons, first=int(day // 2), end=cut, rows=_OWN.rows)
+        elif first_days:
+            trains = samples(past, KINDS, horizons, first=int(day // 4), end=n, rows=_FIRST.rows)
+        afters = samples(past, KINDS, horizons, first=cut, end=n, rows=_CALIBRATION_ROWS * len(horizons))
+        for i, (kind, after) in enumerate(zip(KINDS, afters, strict=True)):
             if local:
-                train = sample(past, kind, horizons, first=int(day // 2), end=cut, rows=_OWN.rows)
-                sizes[i] = _sizes(train, len(horizons))
-                grown.append(_grown(kind, train, self.fleet, sizes[i]))
+                sizes[i] = _sizes(trains[i], len(horizons))
+                grown.append(_grown(kind, trains[i], self.fleet, sizes[i]))
             elif first_days:
-                train = sample(past, kind, horizons, first=int(day // 4), end=n, rows=_FIRST.rows)
-                grown.append(_first_grown(kind, train, self.fleet))
-            after = sample(past, kind, horizons, first=cut, end=n, rows=_CALIBRATION_ROWS * len(horizons))
+                grown.append(_first_grown(kind, trains[i], self.fleet))
             size = sizes[i][after.anchor]
             experts = _experts(kind, after.x, after.spread, self.fleet, grown[-1:], size)
             shares.append(_share(after, experts, len(horizons)) if local else 1.0)
@@ -359,7 +362,7 @@ def _first_grown(kind: Kind, train: Sample, fleet: str) -> Forest:
     further = Features(train.x, min_rows=_FIRST.min_rows).fit_quantiles(
         train.y / train.spread, weight, growth=_FIRST, start=start
     )
-    return Forest.of([*(TreeEnsemble.of([]) for _ in LEVELS), *further])
+    return Forest.of([*(TreeEnsemble.of("") for _ in LEVELS), *further])
 
 
 def _sizes(train: Sample, count: int) -> FloatArray:
