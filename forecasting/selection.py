@@ -37,6 +37,7 @@ from forecasting.models.lstm import Lstm
 from forecasting.models.naive import Naive
 from forecasting.models.seasonal_profile import FittedSeasonalProfile, SeasonalProfile
 from forecasting.prepare.calendar import Holidays, checked_zone, local_times
+from forecasting.prepare.idle import idle_below
 from forecasting.prepare.regions import checked_region
 from forecasting.quantiles import between
 from forecasting.serialise import dumps, loads, stored_as
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 __all__ = ["Auto", "FittedAuto"]
 
 # What a method weighs before anything is known of the series, and to which power its relative loss counts then.
-_PRIOR = {"boosted": 0.7, "seasonal-profile": 0.3}
+_PRIOR = {"boosted": 0.6, "seasonal-profile": 0.4}
 _SHARPNESS = 6.0
 # Below two days of history there is little to tell by: methods weigh what served best, on average, on the first days of
 # other series, in values and in peaks, and from a day on their losses on its last third count to so low a power. To the
@@ -84,6 +85,7 @@ class FittedAuto:
         unpredictable: Nothing beat the last value: not worth much of a premium, see `forecasting.premium`.
         zone: Whose clocks the load follows.
         holidays: Days that `seasonal-profile` knows more of than the others: it learned how the load rests.
+        idle: Means of forecasts below it are 0; see `forecasting.prepare.idle`.
     """
 
     step: int
@@ -97,6 +99,7 @@ class FittedAuto:
     unpredictable: bool
     zone: str = "UTC"
     holidays: Holidays = field(default_factory=Holidays)
+    idle: float = 0.0
 
     @property
     def context_length(self) -> int:
@@ -131,9 +134,9 @@ class FittedAuto:
         weights = np.concatenate(
             [_weights_ahead(one, first.origins[row], first) for one, row in zip(fitted, rows, strict=True)], axis=2
         )
-        floors = np.array([one.floor for one in fitted])[:, None, None]
+        floors, idle = (np.array([getattr(one, name) for one in fitted])[:, None, None] for name in ("floor", "idle"))
         values, peak = (
-            _log_mean([getattr(batch, name) for batch in batches], weights[:, kind], floors)
+            _log_mean([getattr(batch, name) for batch in batches], weights[:, kind], floors, idle)
             for kind, name in enumerate(("values", "peak"))
         )
         known = ~np.isnan(values[:, 0, 0])
@@ -270,18 +273,20 @@ def _mean_of(
     profile, zone, holidays = members.get(SeasonalProfile.name), "UTC", Holidays()
     if isinstance(profile, FittedSeasonalProfile) and any(one.weekly for one in profile.design.profiles):
         zone, holidays = profile.design.zone, profile.design.holidays
+    floor = FLOOR * Scale.of(series.values).unit
     return FittedAuto(
         step=series.step,
         names=tuple(members),
         members=tuple(dumps(member) for member in members.values()),
         horizons=horizons,
         weights=weights,
-        floor=FLOOR * Scale.of(series.values).unit,
+        floor=floor,
         reach=max(member.context_length for member in members.values()),
         explanation=explanation,
         unpredictable=tuple(members) == ("naive",),
         zone=zone,
         holidays=holidays,
+        idle=idle_below(series.values, floor / 2),
     )
 
 
@@ -329,13 +334,14 @@ def _weights_ahead(one: FittedAuto, origins: IntArray, batch: ForecastBatch) -> 
     return np.where(rests[:, None], resting, weights)
 
 
-def _log_mean(quantiles: Sequence[FloatArray], weights: FloatArray, floor: FloatArray) -> FloatArray:
+def _log_mean(quantiles: Sequence[FloatArray], weights: FloatArray, floor: FloatArray, idle: FloatArray) -> FloatArray:
     """Weighted mean of logarithms, of those that are known; NaN where none is.
 
     Args:
         quantiles: One of shape (N, L, H) for each member.
         weights: Shape (members, N, 1, H), or (members, 1, 1, H) if origins do not differ.
         floor: Added before logarithms are taken; shape (N, 1, 1) or (1, 1, 1).
+        idle: What is below it is 0; shape as of `floor`.
     """
     total = np.zeros(quantiles[0].shape)
     share = np.zeros(quantiles[0].shape)
@@ -345,7 +351,8 @@ def _log_mean(quantiles: Sequence[FloatArray], weights: FloatArray, floor: Float
         share += np.where(known, weight, 0.0)
     out = np.full(total.shape, np.nan)
     np.divide(total, share, out=out, where=share > 0)
-    return np.asarray(np.minimum(np.maximum(np.exp(np.minimum(out, 709.0)) - floor, 0.0), np.finfo(np.float64).max / 2))
+    mean = np.exp(np.minimum(out, 709.0)) - floor
+    return np.asarray(np.minimum(np.where(mean < idle, 0.0, mean), np.finfo(np.float64).max / 2))
 
 
 def _explained(weights: Mapping[str, float], losses: Mapping[str, FloatArray], days: float) -> str:

@@ -37,6 +37,7 @@ from forecasting.features.seen import FLOOR
 from forecasting.fleet import FLEETS, PRETRAINED, known_fleet
 from forecasting.forecast import checked_levels, rearranged
 from forecasting.prepare.calendar import Holidays, checked_zone
+from forecasting.prepare.idle import idle_below
 from forecasting.prepare.regions import checked_region
 from forecasting.prepare.seasons import find_seasons
 from forecasting.quantiles import at_depth, between, coherent, depth, depths_of, filled
@@ -89,6 +90,7 @@ class FittedBoosted:
         ceiling: Highest load seen in training, in units.
         zone: Whose clocks the load follows.
         holidays: Days whose weekday is that of rest.
+        idle: Forecasts below it are 0, in units; see `forecasting.prepare.idle`.
     """
 
     step: int
@@ -103,6 +105,7 @@ class FittedBoosted:
     ceiling: float
     zone: str = "UTC"
     holidays: Holidays = field(default_factory=Holidays)
+    idle: float = 0.0
 
     @property
     def context_length(self) -> int:
@@ -205,12 +208,14 @@ def _quantiles(
         wanted = np.broadcast_to(depths[:, i].transpose(2, 0, 1), (a, n, len(levels))).reshape(a * n, -1)
         out[i] = filled(at_depth(_mixed(experts, share), _DEPTHS, wanted).reshape(a, n, -1), asked, asked[-1])
     out[:] = coherent(*out)
-    ceiling, unit = (np.array([getattr(one, name) for one in fitted])[:, None, None] for name in ("ceiling", "unit"))
+    ceiling, unit, idle = (
+        np.array([getattr(one, name) for one in fitted])[:, None, None] for name in ("ceiling", "unit", "idle")
+    )
     now = level[:, None, None]
     with np.errstate(over="ignore", under="ignore"):
         load = np.exp(np.minimum(out + now, 700.0)) - FLOOR
         # no further beyond the highest load that was seen than a flash crowd goes
-        load = np.minimum(np.maximum(load, 0.0), 4.0 * np.maximum(ceiling, np.exp(now) - FLOOR)) * unit
+        load = np.minimum(np.where(load < idle, 0.0, load), 4.0 * np.maximum(ceiling, np.exp(now) - FLOOR)) * unit
     load[:, known] = np.stack(rearranged(*np.minimum(load[:, known], np.finfo(np.float64).max / 2)))
     load[:, ~known] = np.nan
     return load[0], load[1]
@@ -337,12 +342,18 @@ class Boosted:
             ceiling=_ceiling(series.values, scale.unit),
             zone=self.timezone,
             holidays=holidays,
+            idle=_idle(series.values, scale.unit),
         )
 
 
 def _ceiling(values: FloatArray, unit: float) -> float:
     with np.errstate(over="ignore", under="ignore"):
         return float(min(np.nanmax(values) / unit, 1e100))
+
+
+def _idle(values: FloatArray, unit: float) -> float:
+    with np.errstate(over="ignore", under="ignore"):
+        return idle_below(values / unit, FLOOR / 2)
 
 
 def _grown(kind: Kind, train: Sample, fleet: str, sizes: FloatArray) -> Forest:

@@ -30,6 +30,7 @@ from forecasting.registry import default_registry
 from forecasting.serialise import dumps
 from forecasting.series import TimeSeries
 from tests.bench.as_read import LEVELS_READ, QUANTILES, AsRead, as_read
+from tests.bench.ties import shared_coverage
 from tests.bench.yardstick import SHARE, proportional_losses
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Result:
     maximised: dict[int, dict[float, float]]
     proportional: dict[int, dict[float, float]]
     as_read: dict[tuple[int, float], AsRead]
+    shared: dict[tuple[int, float], float]
     said: str
     young: float
     fit_seconds: float
@@ -194,7 +196,9 @@ def judge(series: TimeSeries, forecaster: Forecaster, stride: int, refit_every: 
         for horizon in {steps(m, series.step) for m in PEAK_MINUTES}
         for quantile in QUANTILES
     }
-    return Result(scores, maximised(part, refits, horizons), other, read, said, cold, *cost(series, forecaster))
+    shared = {(horizon, quantile): ties_shared(part, refits, horizon, quantile) for horizon, quantile in read}
+    most = maximised(part, refits, horizons)
+    return Result(scores, most, other, read, shared, said, cold, *cost(series, forecaster))
 
 
 def split(series: TimeSeries) -> tuple[int, TimeSeries]:
@@ -215,6 +219,20 @@ def maximised(series: TimeSeries, refits: Sequence[Refit], horizons: Sequence[in
         losses.append(pinball_loss(came[:, None, :], highest, np.array(LEVELS)[None, :, None]))
     mean = np.nanmean(np.concatenate(losses), axis=0)
     return {h: {level: float(mean[i, j]) for i, level in enumerate(LEVELS)} for j, h in enumerate(horizons)}
+
+
+def ties_shared(series: TimeSeries, refits: Sequence[Refit], horizon: int, quantile: float) -> float:
+    """Coverage of the peak over so many steps, outcomes that equal their forecasts shared out over the levels."""
+    shares = [
+        shared_coverage(
+            running_maximum(future(series.values, refit.positions, horizon))[:, -1],
+            refit.batch.peak[:, :, horizon - 1],
+            refit.batch.levels,
+            quantile,
+        )
+        for refit in refits
+    ]
+    return float(np.nanmean(np.concatenate(shares)))
 
 
 def young(series: TimeSeries, forecaster: Forecaster, stride: int) -> float:
@@ -293,18 +311,19 @@ def report(results: dict[str, dict[str, Result]], step: dict[str, int]) -> None:
 
 def report_coverage(results: dict[str, dict[str, Result]], step: dict[str, int]) -> None:
     """How often peaks stayed below their quantiles, as forecast and as read."""
-    print("\ncoverage of peaks: median over traces (least, most)\n")
+    print("\ncoverage of peaks: median over traces (least, most); ties shared: see `tests.bench.ties`\n")
     print("| method | " + " | ".join(f"{m} min: {level}" for m in PEAK_MINUTES for level in QUANTILES) + " |")
     print("|---|" + "---|" * len(QUANTILES) * len(PEAK_MINUTES))
     asked = [(minutes, level) for minutes in PEAK_MINUTES for level in QUANTILES]
     for method, found in results.items():
-        rows: dict[str, list[str]] = {method: [], f"{method}, as read": []}
+        rows: dict[str, list[str]] = {method: [], f"{method}, ties shared": [], f"{method}, as read": []}
         for minutes, level in asked:
             horizons = [(r, steps(minutes, step[n])) for n, r in found.items()]
             plain = [r.evaluation.peaks[h].coverage[level] for r, h in horizons]
+            shared = [r.shared[h, level] for r, h in horizons]
             read = [r.as_read[h, level].coverage for r, h in horizons]
-            for name, shares in zip(rows, (plain, read), strict=True):
-                rows[name].append(f"{np.median(shares):.3f} ({min(shares):.2f}, {max(shares):.2f})")
+            for name, shares in zip(rows, (plain, shared, read), strict=True):
+                rows[name].append(f"{np.median(shares):.3f} ({min(shares):.3f}, {max(shares):.3f})")
         for name, cells in rows.items():
             print(f"| {name} | " + " | ".join(cells) + " |")
     print("\npinball loss of peaks as read, that as forecast being 1, geometric mean (largest)\n")

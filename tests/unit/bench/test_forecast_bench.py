@@ -11,6 +11,7 @@ from forecasting.evaluation import Refit, rolling_forecasts
 from forecasting.models.naive import Naive
 from forecasting.series import TimeSeries
 from tests.bench.as_read import LEVELS_READ, as_read
+from tests.bench.ties import shared_coverage
 from tests.bench.yardstick import proportional_losses
 
 LEVELS = tuple(sorted(LEVELS_READ))
@@ -73,3 +74,31 @@ def test_what_the_day_before_exceeded_is_read_higher(noise: float, low: float, h
     else:
         assert read.coverage == pytest.approx(plain.coverage, abs=0.01)
         assert read.loss == pytest.approx(1.0, abs=0.005)
+
+
+def test_a_load_that_idles_is_covered_as_promised_if_ties_are_shared() -> None:
+    """Of a right forecast for a load that is 0 in 0.97 of its minutes: at or below it is more than was promised."""
+    random = np.random.default_rng(2)
+    busy, n = 0.03, 40_000
+    came = np.where(random.uniform(size=n) < busy, random.exponential(size=n), 0.0)
+    # the quantiles of that load, and of one that never idles: the latter's coverage is what it is without sharing
+    levels = (0.4, 0.5, 0.9, 0.95, 0.98, 0.995)
+    idling = np.array([-np.log(min((1 - level) / busy, 1.0)) for level in levels])
+    always = -np.log(1 - np.array(levels))
+    for level, promised in ((0.9, 0.9), (0.95, 0.95), (0.98, 0.98)):
+        shared = shared_coverage(came, np.tile(idling, (n, 1)), levels, level)
+        plain = np.mean(came <= idling[levels.index(level)])
+        assert shared.mean() == pytest.approx(promised, abs=0.025 if level < 0.97 else 0.003)
+        assert plain == pytest.approx(max(level, 1 - busy), abs=0.003)
+    load = random.exponential(size=n)
+    shared = shared_coverage(load, np.tile(always, (n, 1)), levels, 0.9)
+    np.testing.assert_array_equal(shared, load <= always[levels.index(0.9)])
+
+
+def test_an_outcome_shares_the_levels_whose_quantiles_it_equals() -> None:
+    levels = (0.5, 0.9, 0.95)
+    quantiles = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 3.0], [0.0, 2.0, 2.0], [0.0, 2.0, 2.0], [1.0, 2.0, np.nan]])
+    came = np.array([0.0, 0.0, 2.0, np.nan, 1.0])
+    shared = shared_coverage(came, quantiles, levels, 0.9)
+    # all levels; those up to 0.9; those between 0.5 and the end
+    np.testing.assert_allclose(shared, [0.9, 1.0, 0.8, np.nan, np.nan])

@@ -199,3 +199,22 @@ def test_on_holidays_the_profile_that_learned_how_the_load_rests_has_the_say() -
     assert found.values[1, 0] == pytest.approx([holiday, plain, plain])
     assert FittedAuto.wholes([replace(fitted, holidays=Holidays())], [high, low]).values == pytest.approx(plain)
     assert loads(dumps(fitted)).holidays == fitted.holidays  # type: ignore[attr-defined]  # it is a FittedAuto
+
+
+def test_where_nothing_comes_nothing_is_forecast() -> None:
+    """Logarithms tell none from next to none by a floor alone; a quantile of what is mostly 0 is 0."""
+    random = np.random.default_rng(4)
+    n = 6 * 288
+    clock = (START + 300 * np.arange(n)) % 86400
+    series = TimeSeries(
+        START, 300, np.where((clock > 30_000) & (clock < 60_000), 500.0, 0.0) * random.gamma(9, 1 / 9, n)
+    )
+    fitted = Auto().fit(series.first(5 * 288), horizon=6, levels=LEVELS)
+    assert fitted.idle == pytest.approx(fitted.floor / 2)
+    at = np.arange(5 * 288, n - 6)
+    found = predict_many(fitted, series, at, horizon=6, levels=(0.5, 0.9))
+    night, day = (clock[at] < 25_000) | (clock[at] > 65_000), (clock[at] > 31_000) & (clock[at] < 57_000)
+    assert np.mean(found.peak[night] == 0.0) > 0.97
+    assert (found.peak[day, 1, -1] > 300).all()
+    for forecasts in (found.values, found.peak):
+        assert not ((forecasts > 0) & (forecasts < fitted.idle)).any()
