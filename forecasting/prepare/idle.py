@@ -1,8 +1,8 @@
 """Loads that stand for none: between idle and busy, forecasts are exactly 0 or something that occurs.
 
 Methods that work on logarithms of loads tell an idle minute from next to nothing by a floor, and answer a little above
-0 where nothing comes. A quantile of a load that is 0 with a higher probability than its level is 0: what is below all
-but a few of the loads that were seen, beside many that were none, is taken for that.
+0 where nothing comes. A quantile of a load that is 0 with a higher probability than its level is 0: what is nearer to
+none than to all but a few of the loads that were seen, beside many that were none, is taken for that.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["idle_below"]
 
-# Of loads below the threshold, so few in one that is none were not: quantiles up to 0.95 of such a load are 0.
+# So few loads, in one that is none, are nearer to none than the next: up to 0.95, quantiles of such a load are 0.
 _RARE = 0.05
 
 
@@ -32,4 +32,4 @@ def idle_below(values: FloatArray, most: float) -> float:
     rank = int(_RARE * idle)
     if not idle:
         return 0.0
-    return most if rank >= loads.size else min(most, float(np.partition(loads, rank)[rank]))
+    return most if rank >= loads.size else min(most, float(np.partition(loads, rank)[rank]) / 2)
