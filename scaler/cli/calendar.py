@@ -22,11 +22,11 @@ def add_calendar_arguments(group: _ActionsContainer) -> None:
         type=typed(TIME_ZONE),
         default=SCHEMA.defaults["time_zone"],
         metavar="ZONE",
-        help="whose clocks the load follows, as a trigger's timeZone (default: %(default)s)",
+        help="a trigger's timeZone: whose clocks are followed (default: %(default)s)",
     )
     group.add_argument(
         "--holidays",
         type=typed(REGION),
         metavar="REGION",
-        help="whose public holidays the load keeps, as a trigger's holidays, e.g. DE-BY (default: none)",
+        help="a trigger's holidays: a region such as DE-BY (default: none)",
     )

@@ -48,7 +48,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     policy = parser.add_argument_group("the policy")
     add = policy.add_argument
-    add("--policy", choices=POLICIES, default="foresail", help="what is tried (default: foresail)")
+    tried = ", ".join(POLICIES)
+    add("--policy", choices=POLICIES, default="foresail", metavar="NAME", help=f"{tried} (default: foresail)")
     add(
         "--quantile",
         type=typed(QUANTILE),
@@ -141,9 +142,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--behavior",
         default="none",
-        metavar="none|default|recommended|FILE",
-        help="the HPA's: none, as KEDA creates HPAs; that of an HPA with one; what is recommended "
-        "beside Foresail; or of a file (JSON: a behavior, an HPA or a ScaledObject)",
+        metavar="NAME|FILE",
+        help="the HPA's: none, as KEDA creates HPAs; default; recommended, as beside Foresail; or of a "
+        "file (JSON: a behavior, an HPA or a ScaledObject)",
     )
     add("--activation", type=typed(number(minimum=0.0)), default=0.0, metavar="X", help="awake above this (default: 0)")
     add(
