@@ -21,6 +21,7 @@ from forecasting.models.seasonal_naive import SeasonalNaive
 from forecasting.models.seasonal_profile import SeasonalProfile
 from forecasting.models.theta import Theta
 from forecasting.selection import Auto
+from forecasting.shifted import WithShifts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -195,8 +196,8 @@ def default_registry() -> Registry:
 
 
 def fitting(forecaster: Forecaster, series: TimeSeries) -> Forecaster:
-    """The forecaster as it is to be fitted to this series: corrected by its covariates, if it has some."""
-    return forecaster if series.covariates is None else WithCovariates(base=forecaster)
+    """The forecaster as it is to be fitted to this series: at one level, and corrected by covariates if it has some."""
+    return WithShifts(base=forecaster if series.covariates is None else WithCovariates(base=forecaster))
 
 
 def _is_frozen_dataclass(factory: object) -> bool:

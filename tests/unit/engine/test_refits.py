@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
+import pytest
 
 from forecasting.errors import InsufficientHistory, InvalidState
 from forecasting.prepare.calendar import Holidays
@@ -190,6 +191,29 @@ class TestTimeZone:
         }
         assert known[here].days != known[stated].days
         assert all(bench.snapshot(trigger).note == "" for trigger in known)
+
+
+class TestLevelShifts:
+    """A lasting change of level is told, and what is observed stays what it was."""
+
+    async def test_a_model_is_fitted_to_the_past_at_the_level_of_today(
+        self, make_workbench: Callable[..., Any], start: int
+    ) -> None:
+        bench, usual = make_workbench(), make_workbench().source.load
+        changed = start - 12 * HOUR
+        bench.source.load = lambda time: usual(time) * (3.0 if time >= changed else 1.0)
+        given = {"forecaster": "seasonal-naive", "queryStep": "10m", "historyTimeWindow": "12d"}
+        trigger = bench.register(**given)
+        await settled(bench)
+        snapshot = bench.snapshot(trigger)
+        assert snapshot.note == ""
+        assert snapshot.outlook.explanation == "level x3.00 since 2023-11-14 12:00 UTC: earlier history scaled"
+        assert snapshot.observed == 300.0
+        # what was usual at these times yesterday, at the level of today
+        assert snapshot.outlook.bands["0.5"] == pytest.approx(3.0 * usual(snapshot.outlook.origin + 600), rel=1e-6)
+        (series,) = bench.engine.series
+        before = series.history.last().until(changed - 600)
+        assert np.nanmax(before.values) == 150.0  # as it was observed
 
 
 SHORTFALL = {"forecaster": "seasonal-naive", "queryStep": "5m", "historyTimeWindow": "3d", "threshold": "5"}

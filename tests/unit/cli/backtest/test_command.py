@@ -367,6 +367,18 @@ def test_whose_clocks_and_holidays_the_load_follows_is_told_as_in_a_trigger(
         assert f"argument {argument.partition('=')[0]}: {says}" in capsys.readouterr().err
 
 
+def test_a_lasting_change_of_level_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    quarters = np.arange(12 * 96)
+    load = 60 + 40 * np.sin(2 * np.pi * quarters / 96)
+    load[11 * 96 + 8 :] *= 0.33
+    path = tmp_path / "moved.csv"
+    path.write_text("".join(f"{START + 900 * n},{value}\n" for n, value in enumerate(load)))
+    arguments = ("--forecaster", "seasonal-naive", "--train-end", START + 11 * 86400, "--refit-every", "11h")
+    assert backtest(path, *arguments, "--horizon", "15m") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the last fit says: level x0.33 since 2026-01-12 02:00 UTC: earlier history scaled" in said
+
+
 def test_the_trained_models_that_settings_point_at_are_used(
     trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,125 @@
+"""Any forecaster on a history whose level has changed for good: what came before is scaled to the level of today.
+
+Seasonal methods show yesterday's profile at yesterday's level; regressions and trees learn from two regimes at once. So
+where `forecasting.prepare.shifts` finds a lasting change in the history that a forecaster is to be fitted to, it is
+fitted to a history at one level, and shown such a one later. What was observed stays as it was, and so does the floor
+under every forecast. On most series nothing is found, and nothing is different.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forecasting.batch import predict_last, predict_many, require_step
+from forecasting.prepare.shifts import Shift, find_shifts, levelled
+from forecasting.serialise import dumps, loads, stored_as
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from forecasting.batch import ForecastBatch
+    from forecasting.forecast import Forecast
+    from forecasting.forecaster import FittedForecaster, Forecaster
+    from forecasting.series import TimeSeries
+    from forecasting.windows import IntArray
+
+__all__ = ["FittedWithShifts", "WithShifts"]
+
+_LARGEST = np.finfo(np.float64).max / 2
+
+
+@stored_as("shifts/1")
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedWithShifts:
+    """A fitted forecaster and the changes of level before which it is shown a scaled history.
+
+    Attributes:
+        step: Seconds between samples, of the series fitted.
+        base: The forecaster, fitted to the history at one level, as `forecasting.serialise.dumps` writes it.
+        shifts: The changes, newest first.
+        explanation: The forecaster's, and the changes, in words.
+    """
+
+    step: int
+    base: bytes
+    shifts: tuple[Shift, ...]
+    explanation: str
+
+    @property
+    def context_length(self) -> int:
+        """As far back as the forecaster looks."""
+        return _loaded(self.base).context_length
+
+    @property
+    def unpredictable(self) -> bool:
+        """Whether nothing beat the last value: see `forecasting.premium`."""
+        return bool(getattr(_loaded(self.base), "unpredictable", False))
+
+    def predict(self, context: TimeSeries, *, horizon: int, levels: Sequence[float]) -> Forecast:
+        """See `forecasting.forecaster.FittedForecaster.predict`."""
+        seen = context.last(self.context_length)
+        return predict_last(self, seen, horizon=horizon, levels=levels, purpose="a forecast")
+
+    def predict_many(
+        self, series: TimeSeries, origins: IntArray, *, horizon: int, levels: Sequence[float]
+    ) -> ForecastBatch:
+        """Forecasts from each of these positions, at the level that the load had there."""
+        require_step(series, self.step)
+        base = _loaded(self.base)
+        batch = predict_many(base, levelled(series, self.shifts), origins, horizon=horizon, levels=levels)
+        scale = np.ones((len(batch), 1, 1))
+        for shift in self.shifts:
+            scale[batch.origins < shift.at] *= shift.factor
+        if (scale == 1.0).all():
+            return batch
+        values, peak = (np.minimum(q, _LARGEST * np.minimum(scale, 1.0)) / scale for q in (batch.values, batch.peak))
+        return type(batch)(batch.origins, batch.step, batch.levels, values, peak)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithShifts:
+    """A forecaster, fitted to histories at one level.
+
+    Attributes:
+        base: The forecaster.
+    """
+
+    base: Forecaster
+
+    @property
+    def name(self) -> str:
+        """The forecaster's."""
+        return self.base.name
+
+    def min_history(self, step: int) -> int:
+        """The forecaster's: in a shorter history no change is found."""
+        return self.base.min_history(step)
+
+    def fit(self, series: TimeSeries, *, horizon: int, levels: Sequence[float]) -> FittedForecaster:
+        """Fits the forecaster: to the series if its level has not changed, else to what comes of it at one level."""
+        shifts = find_shifts(series)
+        if not shifts:
+            return self.base.fit(series, horizon=horizon, levels=levels)
+        fitted = self.base.fit(levelled(series, shifts), horizon=horizon, levels=levels)
+        said = [getattr(fitted, "explanation", ""), _in_words(shifts)]
+        return FittedWithShifts(
+            step=series.step, base=dumps(fitted), shifts=shifts, explanation="; ".join(filter(None, said))
+        )
+
+
+def _in_words(shifts: Sequence[Shift]) -> str:
+    told = ", ".join(
+        f"x{shift.factor:.2f} since {datetime.fromtimestamp(shift.at, UTC):%Y-%m-%d %H:%M} UTC" for shift in shifts
+    )
+    return f"level {told}: earlier history scaled"
+
+
+@lru_cache(maxsize=64)
+def _loaded(base: bytes) -> FittedForecaster:
+    """The stored forecaster; those asked lately are at hand."""
+    return loads(base)
