@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forecasting.boosting import LEVELS, Features, Growth, anchors, fit_quantiles, sample
+from forecasting.boosting import KINDS, LEVELS, Features, Growth, anchors, fit_quantiles, sample, samples
 from forecasting.errors import FitFailed
 from forecasting.features.scalefree import Past, Scale
 from forecasting.series import TimeSeries
@@ -59,6 +59,44 @@ def test_a_sample_ends_where_its_outcomes_do() -> None:
     assert (np.bincount(parts[0].anchor) == 400).all()
     np.testing.assert_array_equal(parts[0].y, parts[1].y)
     np.testing.assert_array_equal(parts[0].x, parts[1].x)
+
+
+def _day_and_night(days: int) -> Past:
+    """Nine times the load by day, so that an error by day counts three times as much."""
+    values = np.where(np.arange(days * 1440) % 1440 < 720, 900.0, 100.0)
+    return Past(TimeSeries(0, 60, values), Scale(900.0, 0))
+
+
+def test_rows_are_taken_as_often_as_they_count_where_there_are_many_to_choose_from() -> None:
+    past, end = _day_and_night(4), 4 * 1440
+    taken = samples(past, KINDS, (1, 10), first=720, end=end, rows=2000, as_they_count=True)
+    count = np.sqrt((1.0 + 0.02) / (1 / 9 + 0.02))  # with what is added to loads
+    for one in taken:
+        assert len(one) == 2000
+        assert (one.weight == 1).all()
+        by_day = float((one.level > -1).mean())  # of seven half days, three
+        assert by_day == pytest.approx(3 * count / (3 * count + 4), abs=0.01)
+
+
+def test_rows_weigh_what_they_count_where_there_are_few() -> None:
+    past = _day_and_night(2)
+    taken, alike = (
+        samples(past, ("value",), (1, 10), first=720, end=2160, rows=2000, as_they_count=how)[0]
+        for how in (True, False)
+    )
+    np.testing.assert_array_equal(taken.x, alike.x)
+    np.testing.assert_array_equal(taken.weight, np.exp(0.5 * taken.level))
+
+
+def test_values_and_peaks_get_the_same_rows_together_and_apart() -> None:
+    values = np.arange(3000.0) % 977 + 1
+    values[500:520], values[1300] = np.nan, np.nan  # where some samples of a peak are missing, the others make it
+    past = Past(TimeSeries(0, 60, values), Scale(900.0, 0))
+    together = samples(past, KINDS, (1, 10, 60), first=100, end=2900, rows=900)
+    for kind, one in zip(KINDS, together, strict=True):
+        apart = sample(past, kind, (1, 10, 60), first=100, end=2900, rows=900)
+        for name in ("x", "y", "spread", "level", "anchor", "weight"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(apart, name))
 
 
 def test_without_the_library_the_fit_fails_and_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
