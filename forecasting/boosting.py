@@ -95,6 +95,11 @@ class Sample:
     def __len__(self) -> int:
         return len(self.y)
 
+    @property
+    def alike(self) -> bool:
+        """Whether all rows weigh the same."""
+        return bool((self.weight == 1).all())
+
 
 def anchors(step: int, horizon: int) -> tuple[int, ...]:
     """Horizons in steps at which models are trained and asked: those between are interpolated."""

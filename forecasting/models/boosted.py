@@ -362,7 +362,9 @@ def _grown(kind: Kind, train: Sample, fleet: str, sizes: FloatArray) -> Forest:
     features = Features(train.x, min_rows=_OWN.min_rows)
     own = features.fit_quantiles(train.y / size, train.weight, growth=_OWN)
     start = known_fleet(fleet).predict(kind, train.x)
-    further = features.fit_quantiles(train.y / train.spread, train.weight, growth=_FURTHER, start=start)
+    # of rows that weigh alike, an error counts in spreads instead of loads: it served as well, and is grown faster
+    weight = train.weight if train.alike else train.weight * train.spread / size
+    further = features.fit_quantiles(train.y / train.spread, weight, growth=_FURTHER, start=start)
     return Forest.of([*own, *further])
 
 
