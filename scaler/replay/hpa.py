@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from scaler.replay.behavior import DEFAULT_TOLERANCE, Behavior
 from scaler.replay.limits import ScaleEvents, legacy_limit
@@ -55,7 +57,10 @@ class Limit(Enum):
     MIN = "TooFewReplicas"
 
 
-class Verdict(NamedTuple):
+_NONE, _UP, _MAX, _MIN = Limit.NONE, Limit.UP, Limit.MAX, Limit.MIN  # an Enum's members are slow to come by
+
+
+class Verdict(msgspec.Struct, frozen=True, gc=False):  # hot: several times as fast to make as a named tuple
     """One sync's outcome.
 
     Attributes:
@@ -115,18 +120,25 @@ class Autoscaler:
             bound = min(max(replicas, spec.min_replicas), spec.max_replicas)
             self._record(now, replicas, bound)
             return Verdict(bound)
-        proposals = [
-            None
-            if usage is None
-            else proposal(metric, usage, self._tolerance, replicas=replicas, pods=pods, ready=ready)
-            for metric, usage in zip(spec.metrics, usages, strict=True)
-        ]
-        proposed = proposals[0] if len(proposals) == 1 else combined(proposals, replicas)
+        proposed = self._proposed(usages, replicas, pods, ready)
         if proposed is None:  # nothing is remembered either: a long outage empties the window
             return Verdict(replicas, failed=True)
         verdict = self._normalised(now, proposed, replicas, self._recommendations)
         self._record(now, replicas, verdict.replicas)
         return verdict
+
+    def _proposed(self, usages: Sequence[int | None], replicas: int, pods: int, ready: int) -> int | None:
+        metrics, tolerance = self._spec.metrics, self._tolerance
+        if len(metrics) == 1:
+            (usage,) = usages
+            if usage is None:
+                return None
+            return proposal(metrics[0], usage, tolerance, replicas=replicas, pods=pods, ready=ready)
+        proposals = [
+            None if usage is None else proposal(metric, usage, tolerance, replicas=replicas, pods=pods, ready=ready)
+            for metric, usage in zip(metrics, usages, strict=True)
+        ]
+        return combined(proposals, replicas)
 
     def _normalised(self, now: float, proposed: int, replicas: int, memory: Recommendations) -> Verdict:
         spec, events = self._spec, self._events
@@ -140,19 +152,17 @@ class Autoscaler:
         return Verdict(size, proposed, steady != proposed, limit)
 
     def _record(self, now: float, before: int, after: int) -> None:
-        if before != after and self._events is not None and self._spec.behavior is not None:
+        if self._events is not None and before != after and self._spec.behavior is not None:
             self._events.record(now, before, after)
 
 
 def _legacy(steady: int, replicas: int, spec: HpaSpec) -> tuple[int, Limit]:
-    highest, limit = spec.max_replicas, Limit.MAX
-    if highest > (allowed := legacy_limit(replicas)):
-        highest, limit = allowed, Limit.UP
     if steady < spec.min_replicas:
-        return spec.min_replicas, Limit.MIN
-    if steady > highest:
-        return highest, limit
-    return steady, Limit.NONE
+        return spec.min_replicas, _MIN
+    highest, limit = spec.max_replicas, _MAX
+    if highest > (allowed := legacy_limit(replicas)):
+        highest, limit = allowed, _UP
+    return (highest, limit) if steady > highest else (steady, _NONE)
 
 
 def _limited(now: float, steady: int, replicas: int, spec: HpaSpec, events: ScaleEvents) -> tuple[int, Limit]:

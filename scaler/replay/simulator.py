@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "Workload", "ideal", "simulate", "sizes_needed"]
 
+_LIMITED: dict[Limit | None, str] = {limit: str(limit.value) for limit in Limit if limit is not Limit.NONE}
 _NEVER_ASLEEP = ScaledObjectSpec(min_replicas=1)
 
 
@@ -176,6 +177,4 @@ def ideal(demand: Demand, workload: Workload) -> Outcome:
 
 
 def _reason(verdict: Verdict) -> str:
-    if verdict.limit is not None and verdict.limit is not Limit.NONE:
-        return str(verdict.limit.value)
-    return "stabilised" if verdict.stabilised else ""
+    return _LIMITED.get(verdict.limit) or ("stabilised" if verdict.stabilised else "")

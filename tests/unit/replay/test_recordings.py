@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from scaler.replay import hpa, limits, proposal
@@ -47,7 +48,7 @@ def legacy_window_never_scales_up(patch: pytest.MonkeyPatch) -> None:
     def wrong(self: Autoscaler, now: float, proposed: int, replicas: int, memory: Recommendations) -> Verdict:
         verdict = right(self, now, proposed, replicas, memory)
         chased = self._spec.behavior is None and verdict.stabilised and verdict.replicas > replicas >= proposed
-        return verdict._replace(replicas=replicas) if chased else verdict
+        return msgspec.structs.replace(verdict, replicas=replicas) if chased else verdict
 
     patch.setattr(Autoscaler, "_normalised", wrong)
 
@@ -101,8 +102,10 @@ def tolerance_without_its_bounds(patch: pytest.MonkeyPatch) -> None:
 
 
 def first_sync_remembers_nothing(patch: pytest.MonkeyPatch) -> None:
+    right = Recommendations.__init__
+
     def wrong(self: Recommendations, now: float, size: int) -> None:
-        del now, size
+        right(self, now, size)
         self._times, self._sizes = [], []
 
     patch.setattr(Recommendations, "__init__", wrong)
@@ -114,7 +117,9 @@ def failed_syncs_remember_the_size(patch: pytest.MonkeyPatch) -> None:
     def wrong(self: Autoscaler, now: float, usages: Any, **sizes: int) -> Verdict:
         verdict = right(self, now, usages, **sizes)
         if verdict.failed and self._recommendations is not None:
-            self._recommendations._remember(-1, now, sizes["replicas"])
+            memory = self._recommendations
+            memory._remember(len(memory._times), now, sizes["replicas"])
+            memory._by_time = None
         return verdict
 
     patch.setattr(Autoscaler, "sync", wrong)
@@ -136,6 +141,7 @@ def recommendation_remembered_after_limits(patch: pytest.MonkeyPatch) -> None:
     def wrong(self: Autoscaler, now: float, proposed: int, replicas: int, memory: Recommendations) -> Verdict:
         verdict = right(self, now, proposed, replicas, memory)
         memory._sizes[memory._times.index(now)] = verdict.replicas
+        memory._by_time = None
         return verdict
 
     patch.setattr(Autoscaler, "_normalised", wrong)
