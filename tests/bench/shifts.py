@@ -19,6 +19,7 @@ import numpy as np
 from forecasting.batch import predict_many
 from forecasting.calibration import future, running_maximum
 from forecasting.evaluation import pinball_loss
+from forecasting.generate import generate_series
 from forecasting.prepare.shifts import find_shifts
 from forecasting.registry import default_registry, fitting
 from forecasting.series import TimeSeries
@@ -41,8 +42,11 @@ def main() -> None:
     parser.add_argument("--methods", default="seasonal-naive,seasonal-profile,ets,auto")
     parser.add_argument("--hours", default="2,9,16", help="hours of day (UTC) at which the level changes")
     parser.add_argument("--untouched", action="store_true", help="do not inject any change")
+    parser.add_argument("--generated", type=int, default=0, help="so many generated series instead of the traces")
     arguments = parser.parse_args()
-    traces = dict(read_folder(arguments.folder))
+    traces = generated(arguments.generated) or dict(read_folder(arguments.folder))
+    if arguments.generated:
+        arguments.traces = ""
     for name in [name for name in arguments.traces.split(",") if name] or list(traces):
         for method in arguments.methods.split(","):
             forecaster = default_registry().create(method)
@@ -51,6 +55,12 @@ def main() -> None:
             else:
                 told = "  ".join(injected(traces[name], forecaster, factor, arguments.hours) for factor in FACTORS)
             print(f"{name:18} {method:16} {told}", flush=True)
+
+
+def generated(count: int) -> dict[str, TimeSeries]:
+    """Series of 18 days, some of them with changes of level of their own."""
+    seeds = range(1000, 1000 + count)
+    return {f"generated {seed}": generate_series(np.random.default_rng(seed), days=18, step=300) for seed in seeds}
 
 
 def injected(series: TimeSeries, forecaster: Forecaster, factor: float, hours: str) -> str:
