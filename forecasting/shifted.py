@@ -62,8 +62,19 @@ class FittedWithShifts:
 
     def predict(self, context: TimeSeries, *, horizon: int, levels: Sequence[float]) -> Forecast:
         """See `forecasting.forecaster.FittedForecaster.predict`."""
+        shown = self.shown(context)
+        if shown is not None:
+            base, seen = shown
+            return base.predict(seen, horizon=horizon, levels=levels)
         seen = context.last(self.context_length)
         return predict_last(self, seen, horizon=horizon, levels=levels, purpose="a forecast")
+
+    def shown(self, context: TimeSeries) -> tuple[FittedForecaster, TimeSeries] | None:
+        """The forecaster and what it is shown, see `forecasting.together`; None before a change, at another level."""
+        if not len(context) or context.end < self.shifts[0].at:
+            return None
+        base = _loaded(self.base)
+        return base, levelled(context.last(base.context_length), self.shifts)
 
     def predict_many(
         self, series: TimeSeries, origins: IntArray, *, horizon: int, levels: Sequence[float]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from forecasting.forecaster import FittedForecaster
     from forecasting.series import TimeSeries
 
-__all__ = ["MadeOfParts", "PredictsTogether", "predict_together"]
+__all__ = ["MadeOfParts", "PredictsTogether", "ShowsAnother", "predict_together"]
 
 
 class PredictsTogether(Protocol):
@@ -59,17 +59,30 @@ class MadeOfParts(Protocol):
         ...
 
 
+class ShowsAnother(Protocol):
+    """A fitted forecaster whose forecast is another's, of what it shows to that."""
+
+    def shown(self, context: TimeSeries) -> tuple[FittedForecaster, TimeSeries] | None:
+        """The other, and what it is shown; None where that one's forecast of it is not the whole answer."""
+        ...
+
+
 def predict_together(
     fitted: Sequence[FittedForecaster], contexts: Sequence[TimeSeries], *, horizon: int, levels: Sequence[float]
 ) -> list[Forecast | ForecastError]:
     """What `predict` gives each forecaster of its context, or raises.
 
     Args:
-        fitted: Any forecasters; those made of parts, or of a class that predicts together, need the less time.
+        fitted: Any forecasters; those made of parts, or of a class that predicts together, need the less time, and so
+            do those that only show another what there is.
         contexts: The recent past of each.
         horizon: Steps to forecast.
         levels: Quantile levels.
     """
+    asked = [
+        (_shows_another(one) and one.shown(seen)) or (one, seen) for one, seen in zip(fitted, contexts, strict=True)
+    ]
+    fitted, contexts = [one for one, _ in asked], [seen for _, seen in asked]
     parts = [one.parts if _is_made_of_parts(one) else (one,) for one in fitted]
     found = _in_groups(parts, contexts, horizon=horizon, levels=levels)
     out: dict[int, Forecast | ForecastError | None] = {}
@@ -141,6 +154,10 @@ def _in_groups(
 
 def _is_made_of_parts(one: object) -> TypeGuard[MadeOfParts]:
     return _offers(one, ("parts", "wholes"))
+
+
+def _shows_another(one: object) -> TypeGuard[ShowsAnother]:
+    return _offers(one, ("shown",))
 
 
 def _predicts_together(one: object) -> TypeGuard[PredictsTogether]:

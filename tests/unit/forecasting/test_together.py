@@ -13,8 +13,11 @@ from forecasting.models.naive import Naive
 from forecasting.models.seasonal_naive import SeasonalNaive
 from forecasting.models.seasonal_profile import FittedSeasonalProfile, SeasonalProfile
 from forecasting.models.theta import Theta
+from forecasting.prepare.shifts import Shift
 from forecasting.selection import Auto
+from forecasting.serialise import dumps
 from forecasting.series import TimeSeries
+from forecasting.shifted import FittedWithShifts
 from forecasting.spread import Spread
 from forecasting.together import predict_together
 
@@ -42,6 +45,29 @@ def mixed() -> tuple[list[Any], list[TimeSeries]]:
         (Naive().fit(series[0], horizon=6, levels=LEVELS), series[0]),
     ]
     return [*fitted, *(one for one, _ in others)], [*series, *(seen for _, seen in others)]
+
+
+def test_those_whose_level_has_changed_are_asked_with_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    series = [daily(3, seed=1), daily(3, seed=2)]
+    base = SeasonalProfile().fit(series[0], horizon=6, levels=LEVELS)
+    ends = [series[0].end - 86400, series[1].end + 300]  # the one is over, the other is not there yet
+    shifted = [
+        FittedWithShifts(step=300, base=dumps(base), shifts=(Shift(at=at, factor=3.0),), explanation="") for at in ends
+    ]
+    fitted: list[Any] = [*shifted, base, base]
+    seen = [*series, *series]
+    alone = [one.predict(context, horizon=6, levels=LEVELS) for one, context in zip(fitted, seen, strict=True)]
+    passes = []
+    one_pass = FittedSeasonalProfile.predict_all
+
+    def counted(some: Any, contexts: Any, **asked: Any) -> Any:
+        passes.append(len(some))
+        return one_pass(some, contexts, **asked)
+
+    monkeypatch.setattr(FittedSeasonalProfile, "predict_all", counted)
+    assert predict_together(fitted, seen, horizon=6, levels=LEVELS) == alone
+    assert passes == [3]
+    assert alone[0] != alone[2]
 
 
 @pytest.mark.parametrize("horizon", [1, 4, 6, 9])
