@@ -108,7 +108,7 @@ def _cumulative(values: NDArray[Any]) -> FloatArray:
     return out
 
 
-def rolling_maximum(values: Float32Array, width: int, *, of: int = 1) -> Float32Array:
+def rolling_maximum(values: NDArray[_Float], width: int, *, of: int = 1) -> NDArray[_Float]:
     """Maximum of the latest `width` samples at every position, fewer at the start; NaN where all are unknown.
 
     By doubling: log2(width) passes whatever the width.

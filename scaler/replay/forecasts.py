@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecasting.adaptive import offset_after
+from forecasting.features.rolling import rolling_maximum
 from scaler.decision.reading import levels_for, rule_for, weights_at
 
 if TYPE_CHECKING:
@@ -74,8 +75,4 @@ def levels_in_force(
 
 def highest_so_far(series: TimeSeries, *, window: int) -> FloatArray:
     """The highest of the samples within the last `window` seconds, at each sample; NaN before the first known one."""
-    samples = max(1, window // series.step)
-    known = np.where(np.isnan(series.values), -np.inf, series.values)
-    padded = np.concatenate((np.full(samples - 1, -np.inf), known))
-    highest = np.lib.stride_tricks.sliding_window_view(padded, samples).max(axis=1)
-    return np.where(np.isinf(highest), np.nan, highest)
+    return rolling_maximum(series.values, max(1, window // series.step))
