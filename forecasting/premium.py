@@ -30,11 +30,13 @@ if TYPE_CHECKING:
 
 __all__ = ["CHOICES", "ENOUGH", "allowed", "beyond_median", "level_within", "premiums"]
 
-CHOICES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.965, 0.975, 0.985)
-"""Quantile levels that are chosen from. Below the median a forecast is no safeguard; above 0.985 a week has few peaks
-to learn a level from, and each halving of the risk costs more than the one before."""
+CHOICES = (0.5, 0.9, 0.925, 0.95, 0.965, 0.975, 0.9865)
+"""Quantile levels that are chosen from. Below the median a forecast is no safeguard. None between it and 0.9, which
+costs much of what 0.9 does and buys little: a load that cannot afford 0.9 has peaks that stand out far, and those are
+what it sheds. Above 0.9865 a week has few peaks to learn a level from, and each halving of the risk costs more than the
+one before."""
 
-ENOUGH = 0.002
+ENOUGH = 0.001
 """A higher quantile is not looked for where no more of the load than this is expected above the one at hand."""
 
 _BEYOND = (0.99, 0.993, 0.995, 0.998, 0.9995)  # and on to here the load expected above a level is summed up

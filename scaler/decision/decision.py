@@ -35,7 +35,7 @@ class DecisionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     lead_time: float = 180.0
     asking_delay: float = ASKING_DELAY
     timing_margin: float = 0.0
-    headroom: float = 1.08
+    headroom: float = 1.07
     max_factor: float = 2.0
     max_rise: float | None = None
     observe_only: bool = False

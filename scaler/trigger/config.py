@@ -303,9 +303,10 @@ class TriggerConfig:
         default=0.23,
         group=_DECIDING,
         doc="For `quantile: auto`: what the 0.9-quantile of the forecast may add on average to what its median asks "
-        "for: 0.23 is a bit less than a quarter. Others may add more or less, by the same factor for each halving of "
-        "the risk. The highest quantile from 0.5 to 0.985 that keeps to it is served, and none higher than there is "
-        "need for: a load that can be foreseen gets a high one, and one that cannot does not cost a fortune.",
+        "for: 0.23 is a bit less than a quarter. Higher ones may add more, by the same factor for each halving of the "
+        "risk. The highest quantile from 0.9 to 0.9865 that keeps to it is served, the median if none does, and none "
+        "higher than there is need for: a load that can be foreseen gets a high one, and one that cannot does not "
+        "cost a fortune.",
     )
     cost_ratio: float | None = parameter(
         "costRatio",
@@ -327,7 +328,7 @@ class TriggerConfig:
     headroom: float = parameter(
         "headroom",
         number(minimum=1.0, maximum=10.0),
-        default=1.08,
+        default=1.07,
         group=_DECIDING,
         doc="At least this multiple of the observed load is served, whatever the forecast says: the HPA "
         "ignores differences of up to 10 %, of which rounding up to whole pods makes good the rest.",

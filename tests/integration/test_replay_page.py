@@ -52,7 +52,7 @@ async def test_every_plot_is_drawn_and_nothing_spills(report: Path, tmp_path: Pa
     assert seen["spilled"] == []
     assert seen["empty"] == 0
     assert [label for label in seen["plots"] if label.startswith("load and capacity")] == [
-        "load and capacity over time: Foresail at a chosen quantile, headroom 1.08",
+        "load and capacity over time: Foresail at a chosen quantile, headroom 1.07",
         "load and capacity over time: plain KEDA",
         *[label for label in seen["plots"] if label.startswith("load and capacity over time: plain KEDA, headroom")],
         "load and capacity over time: KEDA looking a week back",
@@ -92,11 +92,11 @@ async def test_what_it_says_agrees_with_what_was_run(
         cells = await tab.evaluate("[...document.querySelectorAll('tr.own td')].map(cell => cell.textContent)")
         lead = await tab.evaluate("document.querySelector('.lead').textContent")
         pasted = await tab.evaluate("document.querySelector('pre').textContent")
-    assert cells[0] == "Foresail at a chosen quantile, headroom 1.08"
+    assert cells[0] == "Foresail at a chosen quantile, headroom 1.07"
     assert cells[1] == f"{figures['under_provisioned_load']:.3%}"
     assert math.isclose(float(cells[3]), figures["cost_ratio"], abs_tol=5e-4)
     assert cells[5] == str(figures["scale_events"])
     assert cells[1] in lead
     assert 'threshold: "10"' in pasted
-    assert 'headroom: "1.08"' in pasted
+    assert 'headroom: "1.07"' in pasted
     assert "quantile" not in pasted  # that of the server's default

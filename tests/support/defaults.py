@@ -4,5 +4,5 @@ from __future__ import annotations
 
 __all__ = ["HEADROOM"]
 
-HEADROOM = 1.08
+HEADROOM = 1.07
 """What the observed load is multiplied by."""

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from forecasting.series import FloatArray
 
 # what each level adds, at one step and at nine, there to a median that adds a quarter; and what is expected above it
-ADDED = np.stack([np.zeros(len(CHOICES)), 1.25 * (1.0 + 0.01 * np.arange(len(CHOICES)) ** 2) - 1.0], axis=1)
+BEYOND = np.array([0.0, 0.2, 0.24, 0.28, 0.4, 0.6, 0.7])
+ADDED = np.stack([np.zeros(len(CHOICES)), 1.25 * (1.0 + BEYOND) - 1.0], axis=1)
 FOUND = np.stack([ADDED, np.full(ADDED.shape, 0.01)])
 
 
@@ -37,7 +38,7 @@ def test_the_window_of_a_decision_counts() -> None:
     assert state.model_key.steps == 7  # 180 s lead + 45 s asking + 180 s margin, in minutes
     state.follow(model())
     # at one step all could be had
-    assert state.choice == Choice(0.75, "chosen: it adds 9 % on average to what the median asks for, of 9 % it may")
+    assert state.choice == Choice(0.965, "chosen: it adds 40 % on average to what the median asks for, of 41 % it may")
 
 
 def test_the_premium_is_the_user_s() -> None:
@@ -46,7 +47,7 @@ def test_the_premium_is_the_user_s() -> None:
         state = trigger(premium=premium)
         state.follow(model())
         levels.append(state.quantile)
-    assert levels == [0.6, 0.75, 0.985]
+    assert levels == [0.5, 0.965, 0.9865]
 
 
 def test_no_more_is_bought_than_there_is_need_for_and_that_is_told() -> None:
@@ -55,8 +56,8 @@ def test_no_more_is_bought_than_there_is_need_for_and_that_is_told() -> None:
     state = trigger(premium="1")
     state.follow(model(found))
     assert state.choice == Choice(
-        0.6,
-        "chosen: it adds 1 % on average to what the median asks for, of 10 % it may, and no more than 0.2 % of the "
+        0.9,
+        "chosen: it adds 20 % on average to what the median asks for, of 100 % it may, and no more than 0.1 % of the "
         "load is expected above it",
     )
 

@@ -61,7 +61,7 @@ def test_the_least_that_works_has_the_documented_defaults() -> None:
         quantile=None,
         premium=0.23,
         cost_ratio=None,
-        headroom=1.08,
+        headroom=1.07,
         mode="active",
         max_factor=2.0,
         max_rise=None,
