@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CHOICES", "ENOUGH", "allowed", "beyond_median", "level_within", "premiums"]
 
-CHOICES = (0.5, 0.9, 0.925, 0.95, 0.965, 0.975, 0.9865)
+CHOICES = (0.5, 0.9, 0.925, 0.95, 0.9575, 0.965, 0.97, 0.975, 0.9865)
 """Quantile levels that are chosen from. Below the median a forecast is no safeguard. None between it and 0.9, which
 costs much of what 0.9 does and buys little: a load that cannot afford 0.9 has peaks that stand out far, and those are
 what it sheds. Above 0.9865 a week has few peaks to learn a level from, and each halving of the risk costs more than the

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from forecasting.series import FloatArray
 
 # what each level adds, at one step and at nine, there to a median that adds a quarter; and what is expected above it
-BEYOND = np.array([0.0, 0.2, 0.24, 0.28, 0.4, 0.6, 0.7])
+BEYOND = np.array([0.0, 0.2, 0.24, 0.28, 0.32, 0.4, 0.5, 0.6, 0.7])
 ADDED = np.stack([np.zeros(len(CHOICES)), 1.25 * (1.0 + BEYOND) - 1.0], axis=1)
 FOUND = np.stack([ADDED, np.full(ADDED.shape, 0.01)])
 
