@@ -28,18 +28,20 @@ if TYPE_CHECKING:
     from forecasting.forecaster import FittedForecaster
     from forecasting.series import FloatArray, TimeSeries
 
-__all__ = ["CHOICES", "ENOUGH", "allowed", "beyond_median", "level_within", "premiums"]
+__all__ = ["CHOICES", "ENOUGH", "allowed", "beyond_median", "highest_level", "level_within", "premiums"]
 
-CHOICES = (0.5, 0.9, 0.925, 0.95, 0.9575, 0.965, 0.97, 0.975, 0.9865)
+CHOICES = (0.5, 0.9, 0.925, 0.95, 0.9575, 0.965, 0.97, 0.975, 0.9865, 0.99)
 """Quantile levels that are chosen from. Below the median a forecast is no safeguard. None between it and 0.9, which
 costs much of what 0.9 does and buys little: a load that cannot afford 0.9 has peaks that stand out far, and those are
-what it sheds. Above 0.9865 a week has few peaks to learn a level from, and each halving of the risk costs more than the
-one before."""
+what it sheds. Above 0.99 a week has few peaks to learn a level from, and each halving of the risk costs more than that
+before it."""
 
-ENOUGH = 0.001
+ENOUGH = 0.0015
 """A higher quantile is not looked for where no more of the load than this is expected above the one at hand."""
 
-_BEYOND = (0.99, 0.993, 0.995, 0.998, 0.9995)  # and on to here the load expected above a level is summed up
+# Up to this lead time, in seconds, what the last level costs on top is not worth what it saves.
+_SOON = 90.0
+_BEYOND = (0.993, 0.995, 0.998, 0.9995)  # and on to here the load expected above a level is summed up
 _SPAN = 7 * 86400  # seconds: whole weeks, so that weekends count for what they are
 _ORIGINS = 330
 _GOLDEN = (5.0**0.5 - 1.0) / 2.0
@@ -92,6 +94,17 @@ def allowed(level: float, premium: float) -> float:
     return math.pow(1.0 + premium, _halvings(level) / _halvings(DEFAULT_LEVEL)) - 1.0
 
 
+def highest_level(lead_time: float) -> float:
+    """The highest level that is chosen for replicas that take so long to serve.
+
+    What is asked for too late is missed for as long as they take: safety costs the same, and saves the more the longer.
+
+    Args:
+        lead_time: Seconds.
+    """
+    return CHOICES[-1] if lead_time > _SOON else CHOICES[-2]
+
+
 def beyond_median(added: FloatArray) -> FloatArray:
     """What levels add to what the lowest of them asks for.
 
@@ -102,7 +115,14 @@ def beyond_median(added: FloatArray) -> FloatArray:
     return beyond
 
 
-def level_within(found: FloatArray | None, premium: float, *, steps: int, levels: Sequence[float] = CHOICES) -> float:
+def level_within(
+    found: FloatArray | None,
+    premium: float,
+    *,
+    steps: int,
+    levels: Sequence[float] = CHOICES,
+    highest: float = CHOICES[-1],
+) -> float:
     """The highest of the levels that adds no more than it may, and none higher than there is need for.
 
     Args:
@@ -111,11 +131,13 @@ def level_within(found: FloatArray | None, premium: float, *, steps: int, levels
             others.
         steps: The horizon that counts, 1 or more; held beyond the last.
         levels: Quantile levels, strictly increasing from the median, which adds nothing and so is always allowed.
+        highest: None above this one is taken, see `highest_level`.
     """
     if found is None:
         return DEFAULT_LEVEL
     added, unmet = found[:, :, min(steps, found.shape[2]) - 1]
-    affordable = np.flatnonzero(beyond_median(added) <= [allowed(level, premium) for level in levels])
+    may = [allowed(level, premium) if level <= highest else -1.0 for level in levels]
+    affordable = np.flatnonzero(beyond_median(added) <= may)
     enough = np.flatnonzero(unmet <= ENOUGH)
     return levels[min(int(affordable[-1]), int(enough[0]) if enough.size else len(levels) - 1)]
 

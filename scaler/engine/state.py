@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from forecasting.adaptive import offset_after
-from forecasting.premium import CHOICES, ENOUGH, allowed, beyond_median, level_within
+from forecasting.premium import CHOICES, ENOUGH, allowed, beyond_median, highest_level, level_within
 from scaler.decision import horizon
 from scaler.decision.gate import GateState, Judgement, keeps_promise
 from scaler.decision.lead_time import LeadTime, given, is_measured, not_measured
@@ -103,7 +103,8 @@ class TriggerState:
     )  # its newest snapshot in the store, and since when (epoch seconds)
     offset: float = 0.0  # by how much its forecasts are read higher, in log-odds, than promised
     choice: Choice | None = None  # the quantile that was chosen; None: nothing yet, or it is given
-    bought: tuple[FloatArray, int, Choice] | None = None  # by which premiums, over how many steps, and what
+    # by which premiums, over how many steps, up to which quantile; and what
+    bought: tuple[tuple[FloatArray, int, float], Choice] | None = None
     # the lead time that counts, and the model that is wanted for it
     ahead: tuple[LeadTime | None, ModelKey] = (None, ModelKey(forecaster=""))
 
@@ -170,11 +171,10 @@ class TriggerState:
         """Takes up the quantile that was chosen with the model's fit, and how the model's forecasts must be read."""
         self.choice = model.choice
         if self.config.spends_premium and model.premiums is not None:
-            steps = self.model_key.steps
-            if self.bought is None or self.bought[0] is not model.premiums or self.bought[1] != steps:
-                choice = _bought(self.config.premium, model.premiums, steps=steps)
-                self.bought = model.premiums, steps, choice
-            self.choice = self.bought[2]
+            by = model.premiums, self.model_key.steps, highest_level(self.lead_time.seconds)
+            if self.bought is None or self.bought[0][0] is not by[0] or self.bought[0][1:] != by[1:]:
+                self.bought = by, _bought(self.config.premium, *by)
+            self.choice = self.bought[1]
         self.offset = model.offset(self.quantile)
 
 
@@ -269,9 +269,9 @@ class SeriesState:
         return next(([one.history for one in trigger.covariates] for trigger in triggers), [])
 
 
-def _bought(premium: float, found: FloatArray, *, steps: int) -> Choice:
+def _bought(premium: float, found: FloatArray, steps: int, highest: float) -> Choice:
     """The quantile that a premium buys."""
-    level = level_within(found, premium, steps=steps)
+    level = level_within(found, premium, steps=steps, highest=highest)
     row, step = CHOICES.index(level), min(steps, found.shape[2]) - 1
     adds, may = float(beyond_median(found[0, :, step])[row]), allowed(level, premium)
     words = f"chosen: it adds {100 * adds:.0f} % on average to what the median asks for, of {100 * may:.0f} % it may"

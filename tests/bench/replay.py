@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from forecasting.premium import highest_level
 from forecasting.refits import fit_times
 from scaler.cli.pool import Pool, cores
 from scaler.cli.replay.arguments import read_behavior
@@ -129,6 +130,7 @@ def _jobs(task: Task, series: TimeSeries, first: int, policy: DecisionPolicy) ->
             history=int(SCHEMA.defaults["history_window"]) // STEP,
             steps=horizon(window=policy.window, step=STEP, forecast_max_age=0.0),
             premium=task.premium if task.quantile is None else None,
+            highest=highest_level(policy.lead_time),
         )
         for position in range(len(times))
     ]

@@ -49,7 +49,9 @@ class Kept:
 
     def under(self, job: FitJob) -> Fitted:
         """As the job would have had it: tested on its window, and with the quantile that its premium buys."""
-        chosen = None if job.premium is None else level_within(self.premiums, job.premium, steps=job.steps)
+        chosen = None
+        if job.premium is not None:
+            chosen = level_within(self.premiums, job.premium, steps=job.steps, highest=job.highest)
         refit = self.fitted.refit
         ranks = self.fitted.ranks if refit is None else ranks_earned(job, job.series, refit)
         return replace(self.fitted, chosen=chosen, ranks=ranks)

@@ -6,6 +6,7 @@ import time
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from forecasting.premium import highest_level
 from forecasting.refits import fit_times
 from forecasting.registry import default_registry
 from scaler.cli.history import model_files
@@ -129,6 +130,7 @@ def _forecast(
             steps=horizon(window=policy.window, step=series.step, forecast_max_age=0.0),
             events=study.events,
             premium=arguments.premium if None in quantiles else None,
+            highest=highest_level(policy.lead_time),
             time_zone=study.time_zone,
             holidays=study.holidays,
         )

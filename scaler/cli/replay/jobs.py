@@ -13,7 +13,7 @@ from forecasting.calibration import future, running_maximum
 from forecasting.errors import FitFailed, InsufficientHistory
 from forecasting.evaluation import Refit
 from forecasting.levels import DEFAULT_LEVEL
-from forecasting.premium import level_within, premiums
+from forecasting.premium import CHOICES, level_within, premiums
 from forecasting.refits import latest_fit, origins_of
 from forecasting.registry import default_registry, fitting
 from scaler.decision import horizon
@@ -56,6 +56,7 @@ class FitJob:
         steps: Of a decision's window: the forecasts are put to the test on its peak. 0: they are not.
         events: What is announced, and so not learned.
         premium: The quantile that this buys is forecast, too (`forecasting.premium`); None: none is chosen.
+        highest: None above this quantile is chosen.
         time_zone: Whose clocks the load follows,
         holidays: and whose holidays; of every forecaster of the ladder that asks.
     """
@@ -71,6 +72,7 @@ class FitJob:
     steps: int = 0
     events: tuple[Event, ...] = ()
     premium: float | None = None
+    highest: float = CHOICES[-1]
     time_zone: str = "UTC"
     holidays: str = ""
 
@@ -125,7 +127,8 @@ def fit(job: FitJob) -> Fitted:
 
 def _bought(job: FitJob, learned: TimeSeries, premium: float, latest: LatestFit) -> float:
     past = learned.until(latest.at).last(job.history)
-    return level_within(premiums(latest.fitted, past, horizon=job.horizon), premium, steps=job.steps)
+    found = premiums(latest.fitted, past, horizon=job.horizon)
+    return level_within(found, premium, steps=job.steps, highest=job.highest)
 
 
 def _forecasts(

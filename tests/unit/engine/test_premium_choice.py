@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecasting.premium import CHOICES, ENOUGH
+from scaler.decision.lead_time import LeadTime
 from scaler.engine.modelling import Kept, _table
 from scaler.engine.state import ModelKey, ModelState, TriggerState
 from scaler.replay.aim import Choice
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from forecasting.series import FloatArray
 
 # what each level adds, at one step and at nine, there to a median that adds a quarter; and what is expected above it
-BEYOND = np.array([0.0, 0.2, 0.24, 0.28, 0.32, 0.4, 0.5, 0.6, 0.7])
+BEYOND = np.array([0.0, 0.2, 0.24, 0.28, 0.32, 0.4, 0.5, 0.6, 0.7, 0.8])
 ADDED = np.stack([np.zeros(len(CHOICES)), 1.25 * (1.0 + BEYOND) - 1.0], axis=1)
 FOUND = np.stack([ADDED, np.full(ADDED.shape, 0.01)])
 
@@ -47,7 +48,16 @@ def test_the_premium_is_the_user_s() -> None:
         state = trigger(premium=premium)
         state.follow(model())
         levels.append(state.quantile)
-    assert levels == [0.5, 0.965, 0.9865]
+    assert levels == [0.5, 0.965, 0.99]
+
+
+def test_the_lead_time_that_counts_says_how_high_it_may_go() -> None:
+    state = trigger(premium="1", leadTime="auto")
+    state.follow(model())
+    assert state.quantile == 0.99  # 3m until it is measured
+    state.lead_time = LeadTime(80.0, "measured")
+    state.follow(model())
+    assert state.quantile == 0.9865
 
 
 def test_no_more_is_bought_than_there_is_need_for_and_that_is_told() -> None:
@@ -57,7 +67,7 @@ def test_no_more_is_bought_than_there_is_need_for_and_that_is_told() -> None:
     state.follow(model(found))
     assert state.choice == Choice(
         0.9,
-        "chosen: it adds 20 % on average to what the median asks for, of 100 % it may, and no more than 0.1 % of the "
+        "chosen: it adds 20 % on average to what the median asks for, of 100 % it may, and no more than 0.15 % of the "
         "load is expected above it",
     )
 

@@ -12,7 +12,7 @@ from forecasting.errors import InsufficientHistory
 from forecasting.forecast import Forecast
 from forecasting.levels import DEFAULT_LEVEL
 from forecasting.models.naive import Naive
-from forecasting.premium import CHOICES, ENOUGH, allowed, beyond_median, level_within, premiums
+from forecasting.premium import CHOICES, ENOUGH, allowed, beyond_median, highest_level, level_within, premiums
 from forecasting.series import TimeSeries
 
 if TYPE_CHECKING:
@@ -138,6 +138,20 @@ def test_no_higher_level_than_there_is_need_for() -> None:
     assert level_within(found, 0.5, steps=1, levels=levels) == 0.99
     found[1, :, 0] = [0.02, 0.01, ENOUGH, 0.0]
     assert level_within(found, 0.5, steps=1, levels=levels) == 0.95
+
+
+def test_none_above_the_highest_is_taken() -> None:
+    levels = (0.5, 0.9, 0.95, 0.99)
+    found = table([[0.01], [0.02], [0.03], [0.04]])
+    assert level_within(found, 0.5, steps=1, levels=levels, highest=0.95) == 0.95
+    assert level_within(found, 0.5, steps=1, levels=levels, highest=0.5) == 0.5
+
+
+def test_where_replicas_serve_soon_a_miss_is_short_and_the_last_step_is_not_taken() -> None:
+    assert [highest_level(lead_time) for lead_time in (15.0, 60.0, 90.0, 91.0, 180.0, 1800.0)] == [
+        *3 * [0.9865],
+        *3 * [0.99],
+    ]
 
 
 def test_without_premiums_it_is_the_usual_level() -> None:
