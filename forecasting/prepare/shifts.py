@@ -81,7 +81,8 @@ def find_shifts(series: TimeSeries) -> tuple[Shift, ...]:
         logs[:at] += size
         sample = _sharpened(values, begin + at * width, size, width, _DAYS * _DAY // series.step)
         found.append(Shift(at=series.start + series.step * sample, factor=math.exp(size)))
-    return tuple(found)
+    # at one level up to the newest, others may show that are newer still
+    return tuple(sorted(found, key=lambda shift: -shift.at))
 
 
 def levelled(series: TimeSeries, shifts: Sequence[Shift]) -> TimeSeries:

@@ -63,6 +63,21 @@ def test_what_is_told_lies_in_the_past_is_no_trifle_and_has_lasted(load: TimeSer
         np.testing.assert_array_equal(scaled.values, past.values)
 
 
+def test_a_newer_one_that_shows_only_at_one_level_comes_first_all_the_same() -> None:
+    random = np.random.default_rng(20)
+    series = generate_series(random, days=14, step=_STEP)
+    values = series.values.copy()
+    values[3108:] *= 0.2
+    load = TimeSeries(series.start, _STEP, values)
+    newest, older = find_shifts(load)
+    assert newest.at > older.at
+    model = WithShifts(base=Naive()).fit(load, horizon=6, levels=(0.9,))
+    between = (newest.at + older.at) // 2 // _STEP - series.start // _STEP
+    context = load.first(between + 1)
+    many = model.predict_many(load, np.array([between]), horizon=6, levels=(0.9,))  # type: ignore[attr-defined]  # it has
+    assert model.predict(context, horizon=6, levels=(0.9,)) == many.forecast(0)
+
+
 @_SETTINGS
 @given(_loads(), st.integers(9 * 288, 14 * 288 - 1))
 def test_cutting_the_future_off_changes_no_forecast(load: TimeSeries, samples: int) -> None:
