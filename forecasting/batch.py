@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from forecasting.series import FloatArray, TimeSeries
     from forecasting.windows import IntArray
 
-__all__ = ["ForecastBatch", "PredictsMany", "predict_last", "predict_many", "require_alike", "require_step"]
+__all__ = [
+    "ForecastBatch",
+    "PredictsMany",
+    "predict_last",
+    "predict_many",
+    "require_alike",
+    "require_step",
+    "vectorised",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,6 +134,11 @@ def predict_many(
         values[row], peak[row] = forecast.values, forecast.peak
     times = series.start + series.step * np.asarray(origins, dtype=np.int64)
     return ForecastBatch(times, series.step, levels, values, peak)
+
+
+def vectorised(fitted: FittedForecaster) -> bool:
+    """Whether many forecasts at once cost little more than one; what wraps another tells by `one_by_one`."""
+    return isinstance(fitted, PredictsMany) and not getattr(fitted, "one_by_one", False)
 
 
 def predict_last(

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecasting.batch import predict_last, predict_many, require_step
+from forecasting.batch import predict_last, predict_many, require_step, vectorised
 from forecasting.calibration import Bands, future, running_maximum
 from forecasting.errors import FitFailed, InsufficientHistory
 from forecasting.evaluation import pinball_loss
@@ -89,6 +89,11 @@ class FittedWithCovariates:
     def unpredictable(self) -> bool:
         """Whether nothing beat the last value: see `forecasting.premium`."""
         return self.regression is None and bool(getattr(_loaded(self.base), "unpredictable", False))
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether the forecaster takes its time over each forecast; see `forecasting.batch.vectorised`."""
+        return not vectorised(_loaded(self.base))
 
     def predict(self, context: TimeSeries, *, horizon: int, levels: Sequence[float]) -> Forecast:
         """See `forecasting.forecaster.FittedForecaster.predict`."""

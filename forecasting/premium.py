@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecasting.batch import PredictsMany, predict_many
+from forecasting.batch import predict_many, vectorised
 from forecasting.levels import DEFAULT_LEVEL
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def premiums(
         higher quantiles; non-increasing in level. None where that is not known: no load, or no forecast from it.
     """
     first = max(0, len(series) - _SPAN // series.step)
-    count = _ORIGINS if isinstance(fitted, PredictsMany) else _ORIGINS_ONE_BY_ONE
+    count = _ORIGINS if vectorised(fitted) else _ORIGINS_ONE_BY_ONE
     known = first + np.flatnonzero(~np.isnan(series.values[first:]))
     if not known.size:
         return None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecasting.batch import predict_last, predict_many, require_step
+from forecasting.batch import predict_last, predict_many, require_step, vectorised
 from forecasting.prepare.shifts import Shift, find_shifts, levelled
 from forecasting.serialise import dumps, loads, stored_as
 
@@ -59,6 +59,11 @@ class FittedWithShifts:
     def unpredictable(self) -> bool:
         """Whether nothing beat the last value: see `forecasting.premium`."""
         return bool(getattr(_loaded(self.base), "unpredictable", False))
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether the forecaster takes its time over each forecast; see `forecasting.batch.vectorised`."""
+        return not vectorised(_loaded(self.base))
 
     def predict(self, context: TimeSeries, *, horizon: int, levels: Sequence[float]) -> Forecast:
         """See `forecasting.forecaster.FittedForecaster.predict`."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from forecasting.batch import predict_many
 from forecasting.errors import InsufficientHistory
 from forecasting.forecast import Forecast
 from forecasting.levels import DEFAULT_LEVEL
@@ -18,7 +19,9 @@ from forecasting.series import TimeSeries
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from forecasting.batch import ForecastBatch
     from forecasting.series import FloatArray
+    from forecasting.windows import IntArray
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,26 @@ def test_only_the_last_week_counts_and_of_it_all_minutes_of_the_hour() -> None:
     assert 6.5 < max(since) < 7.0
     assert 0.0 <= min(since) < 0.5
     assert len({time // 60 % 60 for time in asked}) > 20
+
+
+def test_what_wraps_one_that_takes_its_time_is_asked_no_more_often() -> None:
+    asked = []
+
+    @dataclass(frozen=True)
+    class Wrapping(Factors):
+        one_by_one: bool = True
+
+        def predict_many(
+            self, series: TimeSeries, origins: IntArray, *, horizon: int, levels: Sequence[float]
+        ) -> ForecastBatch:
+            asked.append(len(origins))
+            return predict_many(Factors(), series, origins, horizon=horizon, levels=levels)
+
+    series = load(*[10.0] * 3000)
+    premiums(Wrapping(), series, horizon=1)
+    premiums(Wrapping(one_by_one=False), series, horizon=1)
+    assert asked[0] == 31
+    assert asked[1] > 300
 
 
 def test_a_vectorised_forecaster_is_asked_more_often_and_says_the_same() -> None:
