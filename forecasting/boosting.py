@@ -46,7 +46,8 @@ KINDS: tuple[Kind, ...] = ("value", "peak")
 LEVELS = (0.5, 0.9, 0.97)
 _ANCHOR_MINUTES = (1, 3, 5, 10, 15, 30, 60, 120, 240, 480, 1440)
 _MAX_ANCHORS = 6
-# Rows are taken as often as they count where there are so many times as many as wanted: none is to be there often.
+# Rows are taken as often as they count where there are so many times as many positions as wanted rows, so that few are
+# there more than once; where most samples are missing they are, which did no harm.
 _CHOICE = 1.5
 
 

@@ -73,7 +73,7 @@ class Pool:
     ) -> None:
         self._progress.stop()
         if self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)  # nobody waits for processes to end
+            self._executor.shutdown(wait=False, cancel_futures=True)  # they end beside what is left to do
         if self._models:
             let_go()
 

@@ -277,6 +277,8 @@ def _bought(premium: float, found: FloatArray, steps: int, highest: float) -> Ch
     words = f"chosen: it adds {100 * adds:.0f} % on average to what the median asks for, of {100 * may:.0f} % it may"
     if found[1, row, step] <= ENOUGH:
         words += f", and no more than {100 * ENOUGH:.2g} % of the load is expected above it"
+    elif level == highest < CHOICES[-1]:
+        words += "; with so short a lead time none is higher"
     return Choice(level, words)
 
 
