@@ -15,7 +15,6 @@ stays as it is, and the explanation says so.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,14 +26,15 @@ from forecasting.evaluation import pinball_loss
 from forecasting.features.seen import FLOOR
 from forecasting.forecast import checked_levels, rearranged
 from forecasting.lags import Lags, Regression
-from forecasting.serialise import dumps, loads, stored_as
+from forecasting.serialise import dumps, stored_as
+from forecasting.wrapping import Wrapping, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from forecasting.batch import ForecastBatch
     from forecasting.forecast import Forecast
-    from forecasting.forecaster import FittedForecaster, Forecaster
+    from forecasting.forecaster import FittedForecaster
     from forecasting.series import FloatArray, TimeSeries
     from forecasting.windows import IntArray
 
@@ -82,23 +82,23 @@ class FittedWithCovariates:
     @property
     def context_length(self) -> int:
         """As far back as the forecaster and the regression look."""
-        longest = _loaded(self.base).context_length
+        longest = wrapped(self.base).context_length
         return longest if self.regression is None else max(longest, self.lags.reach)
 
     @property
     def unpredictable(self) -> bool:
         """Whether nothing beat the last value: see `forecasting.premium`."""
-        return self.regression is None and bool(getattr(_loaded(self.base), "unpredictable", False))
+        return self.regression is None and bool(getattr(wrapped(self.base), "unpredictable", False))
 
     @property
     def one_by_one(self) -> bool:
         """Whether the forecaster takes its time over each forecast; see `forecasting.batch.vectorised`."""
-        return not vectorised(_loaded(self.base))
+        return not vectorised(wrapped(self.base))
 
     def predict(self, context: TimeSeries, *, horizon: int, levels: Sequence[float]) -> Forecast:
         """See `forecasting.forecaster.FittedForecaster.predict`."""
         if self.regression is None or context.covariates is None:
-            return _loaded(self.base).predict(context, horizon=horizon, levels=levels)
+            return wrapped(self.base).predict(context, horizon=horizon, levels=levels)
         seen = context.last(self.context_length)
         return predict_last(self, seen, horizon=horizon, levels=levels, purpose="a forecast")
 
@@ -109,7 +109,7 @@ class FittedWithCovariates:
         levels = checked_levels(levels)
         require_step(series, self.step)
         asked = tuple(sorted({*levels, *_LEVELS}))
-        batch = predict_many(_loaded(self.base), series, origins, horizon=horizon, levels=asked)
+        batch = predict_many(wrapped(self.base), series, origins, horizon=horizon, levels=asked)
         rows = np.searchsorted(asked, levels)
         values, peak = batch.values[:, rows].copy(), batch.peak[:, rows].copy()
         if self.regression is not None and series.covariates is not None:
@@ -122,24 +122,10 @@ class FittedWithCovariates:
         return type(batch)(batch.origins, batch.step, levels, values, peak)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WithCovariates:
-    """A forecaster, corrected by the covariates of the series that it is fitted to.
+class WithCovariates(Wrapping):
+    """A forecaster, corrected by the covariates of the series that it is fitted to."""
 
-    Attributes:
-        base: The forecaster.
-    """
-
-    base: Forecaster
-
-    @property
-    def name(self) -> str:
-        """The forecaster's."""
-        return self.base.name
-
-    def min_history(self, step: int) -> int:
-        """The forecaster's: where the regression has too little, it is left out."""
-        return self.base.min_history(step)
+    __slots__ = ()
 
     def fit(self, series: TimeSeries, *, horizon: int, levels: Sequence[float]) -> FittedForecaster:
         """Fits the forecaster, and finds out whether its covariates are worth anything."""
@@ -316,9 +302,3 @@ def _corrected(
 def _percent(gain: float) -> str:
     percent = round(100 * gain)
     return f"{percent} % less loss" if percent >= 0 else f"{-percent} % more loss"
-
-
-@lru_cache(maxsize=64)
-def _loaded(base: bytes) -> FittedForecaster:
-    """The stored forecaster; those asked lately are at hand."""
-    return loads(base)

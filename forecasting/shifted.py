@@ -10,21 +10,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from forecasting.batch import predict_last, predict_many, require_step, vectorised
 from forecasting.prepare.shifts import Shift, find_shifts, levelled
-from forecasting.serialise import dumps, loads, stored_as
+from forecasting.serialise import dumps, stored_as
+from forecasting.wrapping import Wrapping, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from forecasting.batch import ForecastBatch
     from forecasting.forecast import Forecast
-    from forecasting.forecaster import FittedForecaster, Forecaster
+    from forecasting.forecaster import FittedForecaster
     from forecasting.series import TimeSeries
     from forecasting.windows import IntArray
 
@@ -53,17 +53,17 @@ class FittedWithShifts:
     @property
     def context_length(self) -> int:
         """As far back as the forecaster looks."""
-        return _loaded(self.base).context_length
+        return wrapped(self.base).context_length
 
     @property
     def unpredictable(self) -> bool:
         """Whether nothing beat the last value: see `forecasting.premium`."""
-        return bool(getattr(_loaded(self.base), "unpredictable", False))
+        return bool(getattr(wrapped(self.base), "unpredictable", False))
 
     @property
     def one_by_one(self) -> bool:
         """Whether the forecaster takes its time over each forecast; see `forecasting.batch.vectorised`."""
-        return not vectorised(_loaded(self.base))
+        return not vectorised(wrapped(self.base))
 
     def predict(self, context: TimeSeries, *, horizon: int, levels: Sequence[float]) -> Forecast:
         """See `forecasting.forecaster.FittedForecaster.predict`."""
@@ -78,7 +78,7 @@ class FittedWithShifts:
         """The forecaster and what it is shown, see `forecasting.together`; None before a change, at another level."""
         if not len(context) or context.end < self.shifts[0].at:
             return None
-        base = _loaded(self.base)
+        base = wrapped(self.base)
         return base, levelled(context.last(base.context_length), self.shifts)
 
     def predict_many(
@@ -86,7 +86,7 @@ class FittedWithShifts:
     ) -> ForecastBatch:
         """Forecasts from each of these positions, at the level that the load had there."""
         require_step(series, self.step)
-        base = _loaded(self.base)
+        base = wrapped(self.base)
         batch = predict_many(base, levelled(series, self.shifts), origins, horizon=horizon, levels=levels)
         scale = np.ones((len(batch), 1, 1))
         for shift in self.shifts:
@@ -97,24 +97,10 @@ class FittedWithShifts:
         return type(batch)(batch.origins, batch.step, batch.levels, values, peak)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WithShifts:
-    """A forecaster, fitted to histories at one level.
+class WithShifts(Wrapping):
+    """A forecaster, fitted to histories at one level."""
 
-    Attributes:
-        base: The forecaster.
-    """
-
-    base: Forecaster
-
-    @property
-    def name(self) -> str:
-        """The forecaster's."""
-        return self.base.name
-
-    def min_history(self, step: int) -> int:
-        """The forecaster's: in a shorter history no change is found."""
-        return self.base.min_history(step)
+    __slots__ = ()
 
     def fit(self, series: TimeSeries, *, horizon: int, levels: Sequence[float]) -> FittedForecaster:
         """Fits the forecaster: to the series if its level has not changed, else to what comes of it at one level."""
@@ -133,9 +119,3 @@ def _in_words(shifts: Sequence[Shift]) -> str:
         f"x{shift.factor:.2f} since {datetime.fromtimestamp(shift.at, UTC):%Y-%m-%d %H:%M} UTC" for shift in shifts
     )
     return f"level {told}: earlier history scaled"
-
-
-@lru_cache(maxsize=64)
-def _loaded(base: bytes) -> FittedForecaster:
-    """The stored forecaster; those asked lately are at hand."""
-    return loads(base)
