@@ -122,7 +122,7 @@ class Modelling:
             except (msgspec.MsgspecError, UnicodeDecodeError, InvalidState):
                 continue  # written by another version: it is fitted anew
             model.rung, model.fitted_at, model.choice = kept.rung, stored.fitted_at, kept.choice
-            model.premiums = _table(kept.premiums)
+            model.premiums = _table(kept.premiums, kept.levels)
             model.tried_at = stored.fitted_at
             model.tried = span_ending(series, model.key, stored.train_end)
             model.trained = stored.train_end
@@ -297,7 +297,7 @@ class Modelling:
         name, now = ladder[done.rung].forecaster, self._clock()
         model.fitted, model.rung, model.fitted_at = held(name, done.data, done.about), name, now
         model.choice, model.trained = done.choice or model.choice, model.tried[1]
-        model.premiums = _table(done.premiums)
+        model.premiums = _table(done.premiums, CHOICES)
         self._trials.passed(series, model)
         self._meter.fitted(name, "fitted", done.cpu_seconds)
         await self._keep(series, model, model.fitted)
@@ -306,8 +306,8 @@ class Modelling:
         added = [] if model.premiums is None else model.premiums.tolist()
         told = about_of(fitted)
         lives = sorted(model.lives.items())
-        kept = msgspec.msgpack.encode(Kept(model.rung, bytes_of(fitted), model.choice, lives, added, told))
-        stored = StoredModel(model.key.stored_name, kept, model.trained, model.fitted_at)
+        kept = Kept(model.rung, bytes_of(fitted), model.choice, lives, added, told, CHOICES if added else ())
+        stored = StoredModel(model.key.stored_name, msgspec.msgpack.encode(kept), model.trained, model.fitted_at)
         await self._persistence.put_model(series.id, stored)
 
 
@@ -337,7 +337,8 @@ class _Asked:
 class Kept(msgspec.Struct, frozen=True, array_like=True):
     """A model as the store keeps it: which rung it is, its bytes, the quantile chosen with it, and what came before.
 
-    `lives`: of the fits before it, the end and the ranks earned until the next. `premiums`: what its forecasts add.
+    `lives`: of the fits before it, the end and the ranks earned until the next. `premiums`: what its forecasts add
+    at each of `levels`.
     """
 
     rung: str
@@ -346,6 +347,7 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
     lives: list[tuple[int, bytes]] = []
     premiums: list[list[list[float]]] = []
     about: About | None = None  # only of plug-ins
+    levels: tuple[float, ...] = ()
 
 
 def _seen(series: SeriesState, key: ModelKey, length: int) -> TimeSeries:
@@ -354,9 +356,9 @@ def _seen(series: SeriesState, key: ModelKey, length: int) -> TimeSeries:
     return with_covariates(without_events(past, series.agendas(key), finished=True), series.beside(key))
 
 
-def _table(found: list[list[list[float]]]) -> FloatArray | None:
-    # one of another version has other levels
-    return np.array(found) if [len(part) for part in found] == 2 * [len(CHOICES)] else None
+def _table(found: list[list[list[float]]], levels: tuple[float, ...]) -> FloatArray | None:
+    # one of another version is of other levels
+    return np.array(found) if levels == CHOICES and [len(part) for part in found] == 2 * [len(CHOICES)] else None
 
 
 def _priority(series: SeriesState, model: ModelState) -> Priority:

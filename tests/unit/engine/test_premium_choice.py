@@ -90,10 +90,13 @@ def test_until_a_fit_it_is_the_usual_one() -> None:
 
 
 def test_what_another_version_has_stored_with_other_levels_is_not_believed() -> None:
-    kept = Kept("auto", b"", None, [], FOUND.tolist())
-    found = _table(kept.premiums)
+    kept = Kept("auto", b"", None, [], FOUND.tolist(), None, CHOICES)
+    found = _table(kept.premiums, kept.levels)
     assert found is not None
     np.testing.assert_array_equal(found, FOUND)
-    assert _table(FOUND[:, :3].tolist()) is None
-    assert _table(FOUND[:1].tolist()) is None
-    assert _table([]) is None
+    others = (*CHOICES[:-1], 0.995)  # as many, and not the same
+    assert _table(FOUND.tolist(), others) is None
+    assert _table(FOUND.tolist(), ()) is None  # from before levels were kept
+    assert _table(FOUND[:, :3].tolist(), CHOICES) is None
+    assert _table(FOUND[:1].tolist(), CHOICES) is None
+    assert _table([], CHOICES) is None
