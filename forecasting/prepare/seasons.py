@@ -19,11 +19,13 @@ from forecasting.prepare.scale import in_units, unit_of
 from forecasting.series import TimeSeries
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from forecasting.series import FloatArray
 
 __all__ = ["Season", "find_seasons"]
 
-_DAY, _WEEK = 86400, 604800
+_HOUR, _DAY, _WEEK = 3600, 86400, 604800
 # Autocorrelations are computed on at most so many samples: more add cost, not certainty.
 _MAX_SAMPLES = 4096
 # Cycles that a season must have shown; one that calendars make likely needs fewer.
@@ -45,6 +47,12 @@ _MULTIPLE = 0.015
 # Between a calendar's length and one right beside it, so much more must speak for the latter.
 _CALENDAR_BONUS = 0.05
 _CANDIDATES = 8
+# A length found may be off by this share; so many lengths to each side are tried, then ever nearer to the best.
+_OFF = 0.015
+_SHARPENING = 6
+# People schedule by the hour and by parts of a day: between such a length and one beside it, so much more must speak
+# for the latter.
+_ROUND_BONUS = 0.02
 # Seasons up to this share of the samples are sought without coarsening.
 _FINE = 1 / 8
 
@@ -73,23 +81,23 @@ def find_seasons(series: TimeSeries, *, limit: int = 3) -> tuple[Season, ...]:
     if series.known < max(2 * _SHORTEST, len(series) // 10):
         return ()
     series = in_units(series, unit_of(series.values))
+    whole = interpolated(series.values)
     # short seasons are sought in the recent past, long ones on a grid coarse enough to hold all of it
     factor = _factor(series)
-    found: list[Season] = []
-    if factor > 1:
-        recent = series.last(_MAX_SAMPLES)
-        found, _ = _greedy(recent, limit, int(_MAX_SAMPLES * _FINE))
-        rest = interpolated(series.values)
-        for season in found:
-            rest = rest - _profile(rest - rest.mean(), season.length)
+    if factor == 1:
+        found, _ = _greedy(series, limit, None)
+    else:
+        recent, _ = _greedy(series.last(_MAX_SAMPLES), limit, int(_MAX_SAMPLES * _FINE))
+        found, rest = [], whole
+        for season in recent:
+            found.append(_sharpened(season, rest, series.step))
+            rest = rest - _profile(rest - rest.mean(), found[-1].length)
         coarse, _ = _greedy(coarsened(TimeSeries(series.start, series.step, rest), factor), limit, None)
         shortest = _MAX_SAMPLES * _FINE
         found += [
             Season(season.length * factor, season.strength) for season in coarse if season.length * factor > shortest
         ]
-    else:
-        found, _ = _greedy(series, limit, None)
-    return tuple(sorted(found, key=lambda season: -season.strength)[:limit])
+    return _settled(found, whole, series.step)[:limit]
 
 
 def _greedy(series: TimeSeries, limit: int, longest: int | None) -> tuple[list[Season], FloatArray]:
@@ -117,7 +125,7 @@ def _strongest(values: FloatArray, step: int, longest: int) -> tuple[Season | No
     """The season that explains most, if it is proven, and the values without it."""
     values = _tamed(values)
     n = values.size
-    calendar = {span // step for span in (_DAY, _WEEK) if span % step == 0}
+    calendar = _calendar(step)
     lengths = {m for m in calendar if _SHORTEST <= m <= n // _MIN_CYCLES_CALENDAR}
     lengths |= {m for m in _peaks(values) if m <= n // _MIN_CYCLES}
     proven = {}
@@ -132,7 +140,62 @@ def _strongest(values: FloatArray, step: int, longest: int) -> tuple[Season | No
     shortest = min(m for m in proven if _is_multiple(best, m) and proven[m] >= _FUNDAMENTAL * proven[best])
     near = {m: share for m, share in proven.items() if abs(m / shortest - 1) <= 2 * _MULTIPLE}
     length = max(near, key=lambda m: near[m] + (_CALENDAR_BONUS if m in calendar else 0.0))
-    return Season(length, proven[length]), values - _profile(values, length)
+    season = _sharpened(Season(length, proven[length]), values, step)
+    return season, values - _profile(values, season.length)
+
+
+def _calendar(step: int) -> set[int]:
+    return {span // step for span in (_DAY, _WEEK) if span % step == 0}
+
+
+def _sharpened(season: Season, values: FloatArray, step: int) -> Season:
+    """The season at the length near its own at which it explains most of these values.
+
+    The autocorrelation's maximum is a step or two off, and a season that is off by a minute is out of phase by an hour
+    after sixty cycles. What the calendar gives is right as it is.
+
+    Args:
+        season: Found in a part of the values, or on a coarser grid; its strength is kept.
+        values: To look at; shape (n,).
+        step: Seconds between them.
+    """
+    if season.length in _calendar(step):
+        return season
+    values = _tamed(values)
+    best, stride = season.length, max(1, round(_OFF * season.length / _SHARPENING))
+
+    def fits(length: int) -> float:
+        seconds = length * step
+        round_one = seconds % _HOUR == 0 or _DAY % seconds == 0
+        return _explained(values, length)[0] + (_ROUND_BONUS if round_one else 0.0)
+
+    known = {best: fits(best)}
+    while stride:
+        reach = range(-_SHARPENING, _SHARPENING + 1) if len(known) == 1 else (-1, 1)
+        for length in (best + stride * k for k in reach):
+            if length not in known and _SHORTEST <= length <= values.size // 2:
+                known[length] = fits(length)
+        best = max(known, key=known.__getitem__)
+        stride //= 2
+    return Season(best, season.strength)
+
+
+def _settled(found: Sequence[Season], values: FloatArray, step: int) -> tuple[Season, ...]:
+    """The seasons, strongest first, each sharpened on what the others leave, and none twice."""
+    rest = values - values.mean()
+    parts = []
+    for season in found:
+        parts.append(_profile(rest, season.length))
+        rest = rest - parts[-1]
+    out: list[Season] = []
+    for season, part in sorted(zip(found, parts, strict=True), key=lambda pair: -pair[0].strength):
+        own = rest + part
+        sharp = _sharpened(season, own, step)
+        if sharp.length != season.length:
+            rest = own - _profile(own, sharp.length)
+        if all(abs(sharp.length / other.length - 1) > 2 * _MULTIPLE for other in out):
+            out.append(sharp)
+    return tuple(out)
 
 
 def _is_multiple(length: int, of: int) -> bool:

@@ -38,6 +38,36 @@ def test_short_and_long_seasons_are_found_together() -> None:
     assert {season.length for season in find_seasons(series)} == {1440, 30}
 
 
+def _two_weeks(step: int, hours: tuple[float, ...], noise: float) -> list[float]:
+    """The lengths found, in hours, of what peaks once in each of these."""
+    n = 14 * 86400 // step
+    values = noise * _noise(n)
+    for at, length in enumerate(hours):
+        phase = np.arange(n) * step / 3600 % length / length
+        values += 30 * np.exp(-((phase - 0.3 - 0.1 * at) ** 2) / (2 * 0.12**2))
+    return sorted(season.length * step / 3600 for season in find_seasons(TimeSeries(0, step, values)))
+
+
+@pytest.mark.parametrize("noise", [1.5, 7.5])
+@pytest.mark.parametrize("hours", [(8,), (36,), (8, 24), (10, 24), (0.5, 8, 24)])
+def test_lengths_are_right_to_the_minute(hours: tuple[float, ...], noise: float) -> None:
+    assert _two_weeks(60, hours, noise) == list(hours)
+
+
+@pytest.mark.parametrize("noise", [1.5, 7.5])
+def test_lengths_are_right_to_five_minutes(noise: float) -> None:
+    assert _two_weeks(300, (36,), noise) == [36]
+    # of a day and a half there are nine cycles, and a day beside it is every second time the same
+    assert _two_weeks(60, (24, 36), noise) == pytest.approx([24, 36], abs=1 / 12)
+
+
+@pytest.mark.parametrize("minutes", [481, 487, 2150])
+def test_a_length_beside_a_round_one_is_not_taken_for_it(minutes: int) -> None:
+    n = 28 * 1440
+    series = TimeSeries(0, 60, _rhythm(n, minutes) + 0.5 * _noise(n))
+    assert [season.length for season in find_seasons(series)][:1] == [minutes]
+
+
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("n", [600, 4000, 10080])
 def test_noise_has_no_season_however_red(seed: int, n: int) -> None:
