@@ -23,7 +23,7 @@ from forecasting.likelihood import arma_by_likelihood
 from forecasting.paths import PathForecaster, fit_calibrated, require
 from forecasting.prepare.gaps import carried, interpolated
 from forecasting.prepare.outliers import masked
-from forecasting.prepare.seasons import find_seasons
+from forecasting.prepare.seasons import checked_season_length, season_lengths
 from forecasting.serialise import stored_as
 
 if TYPE_CHECKING:
@@ -170,8 +170,7 @@ class Arima:
     estimator: Literal["fast", "exact"] = "fast"
 
     def __post_init__(self) -> None:
-        if self.season_length is not None and self.season_length < 0:
-            raise InvalidParameter(f"parameter 'season_length' must be 0 steps or more, not {self.season_length}")
+        checked_season_length(self.season_length, least=0)
         if not 1 <= self.harmonics <= 50:
             raise InvalidParameter(f"parameter 'harmonics' must lie between 1 and 50, not {self.harmonics}")
         if self.estimator not in ("fast", "exact"):
@@ -186,10 +185,7 @@ class Arima:
         """Finds seasons, regresses, chooses the order, calibrates."""
         del levels  # calibrated on a grid that serves all
         require(self.name, series, self.min_history(series.step))
-        if self.season_length is None:
-            seasons = tuple(season.length for season in find_seasons(series))
-        else:
-            seasons = (self.season_length,) if self.season_length else ()
+        seasons = season_lengths(series, self.season_length)
         return fit_calibrated(lambda scaled: self._estimate(scaled, seasons, horizon), series, horizon=horizon)
 
     def _estimate(self, series: TimeSeries, seasons: tuple[int, ...], horizon: int) -> FittedArima:

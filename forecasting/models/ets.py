@@ -26,7 +26,7 @@ from forecasting.likelihood import smoothing_by_likelihood
 from forecasting.paths import PathForecaster, fit_calibrated, require
 from forecasting.prepare.gaps import carried
 from forecasting.prepare.profile import Profile
-from forecasting.prepare.seasons import find_seasons
+from forecasting.prepare.seasons import checked_season_length, season_lengths
 from forecasting.serialise import stored_as
 
 if TYPE_CHECKING:
@@ -117,8 +117,7 @@ class Ets:
     estimator: Literal["fast", "exact"] = "fast"
 
     def __post_init__(self) -> None:
-        if self.season_length is not None and self.season_length < 0:
-            raise InvalidParameter(f"parameter 'season_length' must be 0 steps or more, not {self.season_length}")
+        checked_season_length(self.season_length, least=0)
         if self.estimator not in ("fast", "exact"):
             raise InvalidParameter(f"parameter 'estimator' must be fast or exact, not {self.estimator!r}")
 
@@ -131,10 +130,7 @@ class Ets:
         """Finds seasons, takes their profiles, chooses the parameters, calibrates."""
         del levels  # calibrated on a grid that serves all
         require(self.name, series, self.min_history(series.step))
-        if self.season_length is None:
-            seasons = tuple(season.length for season in find_seasons(series))
-        else:
-            seasons = (self.season_length,) if self.season_length else ()
+        seasons = season_lengths(series, self.season_length)
         return fit_calibrated(lambda scaled: self._estimate(scaled, seasons, horizon), series, horizon=horizon)
 
     def _estimate(self, series: TimeSeries, seasons: tuple[int, ...], horizon: int) -> FittedEts:

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from forecasting.errors import InvalidParameter
 from forecasting.paths import PathForecaster, fit_calibrated, require
 from forecasting.prepare.gaps import carried
-from forecasting.prepare.seasons import find_seasons
+from forecasting.prepare.seasons import checked_season_length, find_seasons
 from forecasting.serialise import stored_as
 
 if TYPE_CHECKING:
@@ -63,8 +62,7 @@ class SeasonalNaive:
     season_length: int | None = None
 
     def __post_init__(self) -> None:
-        if self.season_length is not None and self.season_length < 1:
-            raise InvalidParameter(f"parameter 'season_length' must be 1 step or more, not {self.season_length}")
+        checked_season_length(self.season_length, least=1)
 
     def min_history(self, step: int) -> int:
         """Known samples needed: with a season given, one and a half of it."""

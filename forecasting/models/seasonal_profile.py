@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.errors import FitFailed, InvalidParameter
+from forecasting.errors import FitFailed
 from forecasting.paths import PathForecaster, fit_calibrated, require
 from forecasting.prepare.calendar import Holidays, checked_zone, local_times
 from forecasting.prepare.gaps import carried
 from forecasting.prepare.outliers import masked
 from forecasting.prepare.profile import Profile, fit_profiles, profiles_at
 from forecasting.prepare.regions import checked_region
-from forecasting.prepare.seasons import find_seasons
+from forecasting.prepare.seasons import checked_season_length, season_lengths
 from forecasting.quantiles import interpolated
 from forecasting.serialise import stored_as
 from forecasting.spread import RECENT
@@ -165,8 +165,7 @@ class SeasonalProfile:
     holidays: str = ""
 
     def __post_init__(self) -> None:
-        if self.season_length is not None and self.season_length < 1:
-            raise InvalidParameter(f"parameter 'season_length' must be 1 step or more, not {self.season_length}")
+        checked_season_length(self.season_length, least=1)
         checked_zone(self.timezone)
         checked_region(self.holidays)
 
@@ -179,7 +178,7 @@ class SeasonalProfile:
         """Finds seasons, takes their profiles, regresses, calibrates."""
         del levels  # calibrated on a grid that serves all
         require(self.name, series, self.min_history(series.step))
-        seasons = (self.season_length,) if self.season_length else tuple(s.length for s in find_seasons(series))
+        seasons = season_lengths(series, self.season_length)
         known = Holidays.around(self.holidays, series, zone=self.timezone)
         return fit_calibrated(
             lambda scaled: _estimate(scaled, seasons, horizon, self.timezone, known), series, horizon=horizon

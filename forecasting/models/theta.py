@@ -26,7 +26,7 @@ from forecasting.deseasonalised import best_weights, deseasonalised, level_and_t
 from forecasting.errors import InvalidParameter
 from forecasting.paths import PathForecaster, fit_calibrated, require
 from forecasting.prepare.profile import Profile
-from forecasting.prepare.seasons import find_seasons
+from forecasting.prepare.seasons import checked_season_length, season_lengths
 from forecasting.serialise import stored_as
 
 if TYPE_CHECKING:
@@ -122,8 +122,7 @@ class Theta:
     theta: float | None = None
 
     def __post_init__(self) -> None:
-        if self.season_length is not None and self.season_length < 0:
-            raise InvalidParameter(f"parameter 'season_length' must be 0 steps or more, not {self.season_length}")
+        checked_season_length(self.season_length, least=0)
         if self.theta is not None and not 1 <= self.theta <= 100:
             raise InvalidParameter(f"parameter 'theta' must lie between 1 and 100, not {self.theta:g}")
 
@@ -136,10 +135,7 @@ class Theta:
         """Finds seasons, takes their profiles, chooses the parameters, calibrates."""
         del levels  # calibrated on a grid that serves all
         require(self.name, series, self.min_history(series.step))
-        if self.season_length is None:
-            seasons = tuple(season.length for season in find_seasons(series))
-        else:
-            seasons = (self.season_length,) if self.season_length else ()
+        seasons = season_lengths(series, self.season_length)
         return fit_calibrated(lambda scaled: self._estimate(scaled, seasons, horizon), series, horizon=horizon)
 
     def _estimate(self, series: TimeSeries, seasons: tuple[int, ...], horizon: int) -> FittedTheta:

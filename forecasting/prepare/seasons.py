@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecasting.errors import InvalidParameter
 from forecasting.prepare.gaps import interpolated
 from forecasting.prepare.resample import coarsened
 from forecasting.prepare.scale import in_units, unit_of
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from forecasting.series import FloatArray
 
-__all__ = ["Season", "find_seasons"]
+__all__ = ["Season", "checked_season_length", "find_seasons", "season_lengths"]
 
 _HOUR, _DAY, _WEEK = 3600, 86400, 604800
 # Autocorrelations are computed on at most so many samples: more add cost, not certainty.
@@ -69,6 +70,25 @@ class Season:
 
     length: int
     strength: float
+
+
+def checked_season_length(length: int | None, *, least: int) -> None:
+    """Refuses a season of fewer steps than this; None means that seasons are found.
+
+    Raises:
+        InvalidParameter: It has fewer.
+    """
+    if length is not None and length < least:
+        raise InvalidParameter(
+            f"parameter 'season_length' must be {least} {'step' if least == 1 else 'steps'} or more, not {length}"
+        )
+
+
+def season_lengths(series: TimeSeries, given: int | None) -> tuple[int, ...]:
+    """Steps in each of the seasons: those found if none is given; 0 means that there is none."""
+    if given is None:
+        return tuple(season.length for season in find_seasons(series))
+    return (given,) if given else ()
 
 
 def find_seasons(series: TimeSeries, *, limit: int = 3) -> tuple[Season, ...]:
