@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import itertools
 import math
+import statistics
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from forecasting.series import TimeSeries
 from scaler.errors import NoData, ResponseMalformed, SourceError
 from scaler.times import TIME_FORMS, iso, parse_time
+from scaler.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,8 +24,14 @@ __all__ = ["MAX_SAMPLES", "read_csv"]
 MAX_SAMPLES = 5_000_000
 """On the grid, gaps included: ten years of minutes. More is a mistake in the times."""
 
+_LAST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
 _MISSING = ("", "nan", "null", "none", "na")
+_FINER = {"milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
+_MARKS = {";": "a semicolon", "\t": "a tab", "|": "a bar"}
 _STEP_FROM = 1000  # samples: the step must not depend on what comes late in the file
+# Where distances differ by seconds: what people sample at, if the median distance is this near to it.
+_USUAL_STEPS = (1, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600)
+_NEAR = 0.05
 
 
 def read_csv(path: Path, *, step: int | None = None) -> TimeSeries:
@@ -33,12 +42,13 @@ def read_csv(path: Path, *, step: int | None = None) -> TimeSeries:
 
     Args:
         path: The file.
-        step: Seconds of the grid; None: the most common distance of the first thousand samples.
+        step: Seconds of the grid; None: the most common distance of the first thousand samples, or where they are at
+            no even distances the usual one that is nearest.
 
     Raises:
         SourceError: The file cannot be read.
         ResponseMalformed: A line is not as above; the text names the line and the column.
-        NoData: There are fewer than two samples.
+        NoData: There are fewer than two samples, or none is known.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -46,11 +56,13 @@ def read_csv(path: Path, *, step: int | None = None) -> TimeSeries:
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise ResponseMalformed(f"{path}: byte {error.start} is no UTF-8: this is no CSV file") from error
+        raise ResponseMalformed(f"{path}: {_no_text(error)}") from error
     except csv.Error as error:
         raise ResponseMalformed(f"{path}: this is no CSV file: {error}") from error
     if len(samples) < 2:
-        raise NoData(f"{path}: holds {len(samples)} samples; a series needs at least two")
+        raise NoData(f"{path}: holds {plural(len(samples), 'sample')}; a series needs at least two")
+    if all(math.isnan(value) for _, value in samples):
+        raise NoData(f"{path}: all of its {len(samples)} samples are missing: empty or NaN")
     step = step or _step(samples)
     if (samples[-1][0] - samples[0][0]) / step > MAX_SAMPLES:
         raise ResponseMalformed(
@@ -60,13 +72,22 @@ def read_csv(path: Path, *, step: int | None = None) -> TimeSeries:
     return TimeSeries.from_samples(samples, step=step)
 
 
+def _no_text(error: UnicodeDecodeError) -> str:
+    if error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "it is in UTF-16; save it as UTF-8"
+    return f"byte {error.start} is no UTF-8: this is no CSV file"
+
+
 def _samples(rows: Iterable[list[str]], path: str) -> Iterator[tuple[float, float]]:
     last: float | None = None
     for line, row in enumerate(rows, 1):
         if not row or not "".join(row).strip() or (line == 1 and _is_header(row)):
             continue
         if len(row) < 2:
-            raise ResponseMalformed(f"{path}, line {line}: has one column; a line is a time and a value")
+            between = next((f", not {named}" for mark, named in _MARKS.items() if mark in row[0]), "")
+            raise ResponseMalformed(
+                f"{path}, line {line}: has one column; a line is a time and a value with a comma between them{between}"
+            )
         time = _time(row[0], path, line)
         if last is not None and time <= last:
             raise ResponseMalformed(
@@ -98,9 +119,11 @@ def _time(text: str, path: str, line: int) -> float:
         time = parse_time(text)
     except ValueError as error:
         raise ResponseMalformed(f"{where.format(path, line)}: {text!r} is no time; write {TIME_FORMS}") from error
-    if not 0 <= time <= 253_402_300_799:
+    if not 0 <= time <= _LAST_TIME:
+        unit = next((unit for unit, many in _FINER.items() if 0 <= time / many <= _LAST_TIME), "")
         raise ResponseMalformed(
-            f"{where.format(path, line)}: {text!r} is not within the years 1970 to 9999; are these milliseconds?"
+            f"{where.format(path, line)}: {text!r} is not within the years 1970 to 9999"
+            + (f"; times are seconds: are these {unit}?" if unit else "")
         )
     return time
 
@@ -122,7 +145,16 @@ def _value(text: str, path: str, line: int) -> float:
 
 
 def _step(samples: list[tuple[float, float]]) -> int:
-    """The most common distance, the shorter of two equally common ones."""
+    """The most common distance, the shorter of two equally common ones.
+
+    Where most distances are no multiples of it, as when each sample bears the second that it was scraped in, the usual
+    step that their median is near to, if there is one.
+    """
     times = [time for time, _ in samples[:_STEP_FROM]]
-    distances = Counter(max(1, round(after - before)) for before, after in itertools.pairwise(times))
-    return min(distances, key=lambda distance: (-distances[distance], distance))
+    apart = [max(1, round(after - before)) for before, after in itertools.pairwise(times)]
+    seen = Counter(apart)
+    common = min(seen, key=lambda distance: (-seen[distance], distance))
+    if 2 * sum(distance % common == 0 for distance in apart) < len(apart):
+        median = statistics.median(apart)
+        return next((usual for usual in _USUAL_STEPS if abs(usual - median) <= _NEAR * median), common)
+    return common

@@ -37,6 +37,18 @@ def test_the_step_is_the_most_common_distance_or_the_one_given(tmp_path: Path) -
     assert read_csv(path, step=120).values.tolist()[:2] == [1.0, 3.0]
 
 
+def test_where_scrapes_are_seconds_late_the_step_is_what_was_meant(tmp_path: Path) -> None:
+    late = [0, 2, 1, 0, 3, 1, 2, 0, 1, 3]  # no two distances alike for half of the time
+    path = written(tmp_path, "".join(f"{60 * n + late[n % 10]},{n}\n" for n in range(1, 200)))
+    assert read_csv(path).step == 60
+    even = written(tmp_path, "".join(f"{59 * n},{n}\n" for n in range(200)))
+    assert read_csv(even).step == 59
+    sparse = written(tmp_path, "".join(f"{300 * n},{n}\n" for n in range(300) if n % 2 == 0 or n % 11 == 0))
+    assert read_csv(sparse).step == 600
+    rows = [0, 1, 2, 5, 7, 9, 11, 14, 15, 16, 20, 22, 24, 27, 29]  # most two steps apart, all of them multiples of one
+    assert read_csv(written(tmp_path, "".join(f"{300 * n},{n}\n" for n in [*rows, 30, 31, 32]))).step == 300
+
+
 def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "load.csv"
     path.write_bytes(b"\xef\xbb\xbftime,load\r\n60,1\r\n120,2\r\n")
@@ -83,15 +95,37 @@ def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> N
         (
             "-60,1\n",
             ResponseMalformed,
-            ", line 1, column 1 (time): '-60' is not within the years 1970 to 9999; are these milliseconds?",
+            ", line 1, column 1 (time): '-60' is not within the years 1970 to 9999",
         ),
-        ("60\n", ResponseMalformed, ", line 1: has one column; a line is a time and a value"),
-        ("time,load\n60,1\n", NoData, ": holds 1 samples; a series needs at least two"),
+        ("60\n", ResponseMalformed, ", line 1: has one column; a line is a time and a value with a comma between them"),
+        (
+            "time;load\n60;1\n120;2\n",
+            ResponseMalformed,
+            ", line 2: has one column; a line is a time and a value with a comma between them, not a semicolon",
+        ),
+        (
+            "60\t1\n120\t2\n",
+            ResponseMalformed,
+            ", line 2: has one column; a line is a time and a value with a comma between them, not a tab",
+        ),
+        ("time,load\n60,1\n", NoData, ": holds 1 sample; a series needs at least two"),
+        ("time,load\n60,\n120,NaN\n180,null\n", NoData, ": all of its 3 samples are missing: empty or NaN"),
         ("", NoData, ": holds 0 samples; a series needs at least two"),
         (
             "0,1\n1,1\n1767225600000,1\n",
             ResponseMalformed,
-            ", line 3, column 1 (time): '1767225600000' is not within the years 1970 to 9999; are these milliseconds?",
+            (
+                ", line 3, column 1 (time): '1767225600000' is not within the years 1970 to 9999; "
+                "times are seconds: are these milliseconds?"
+            ),
+        ),
+        (
+            "1767225600000000000,1\n",
+            ResponseMalformed,
+            (
+                ", line 1, column 1 (time): '1767225600000000000' is not within the years 1970 to 9999; "
+                "times are seconds: are these nanoseconds?"
+            ),
         ),
         (
             "0,1\n1,1\n1767225600,1\n",
@@ -121,3 +155,7 @@ def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(ResponseMalformed) as malformed:
         read_csv(path)
     assert str(malformed.value) == f"{path}: byte 5 is no UTF-8: this is no CSV file"
+    path.write_bytes("60,1\n120,2\n".encode("utf-16"))
+    with pytest.raises(ResponseMalformed) as wide:
+        read_csv(path)
+    assert str(wide.value) == f"{path}: it is in UTF-16; save it as UTF-8"
