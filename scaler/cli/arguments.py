@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from scaler.errors import InvalidSettings
 from scaler.kinds import Kind, Unreadable, duration, quoted
 from scaler.times import TIME_FORMS, parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from typing import TextIO
 
-__all__ = ["add_config_argument", "duration_argument", "listed", "moment", "output_file", "typed"]
+__all__ = ["add_config_argument", "duration_argument", "listed", "moment", "output_file", "typed", "writing"]
 
 T = TypeVar("T")
 
@@ -58,6 +61,20 @@ def output_file(value: str) -> Path:
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise argparse.ArgumentTypeError(f"{quoted(value)}: it may not be written by this user")
     return path
+
+
+@contextlib.contextmanager
+def writing(option: str, path: Path) -> Iterator[TextIO]:
+    """Opens the file that an option names, to write it anew.
+
+    Raises:
+        InvalidSettings: It cannot be written, or not to its end.
+    """
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            yield file
+    except OSError as error:
+        raise InvalidSettings([f"{option} {path} cannot be written: {error.strerror or error}"]) from error
 
 
 def add_config_argument(parser: argparse.ArgumentParser) -> None:

@@ -33,6 +33,9 @@ __all__ = ["add_history_arguments", "ask_source", "fetch_history", "model_files"
 T = TypeVar("T")
 
 _STEP = 60  # seconds, of what is asked of a source
+_SINCE = 21 * DAY
+# What says how to ask a source, by where argparse keeps it.
+_OF_A_SOURCE = {"query": "--query", "covariate": "--covariate", "since": "--since", "query_step": "--query-step"}
 
 
 def add_history_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,14 +54,12 @@ def add_history_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--since",
         type=typed(duration(minimum=HOUR, maximum=400 * DAY)),
-        default=21 * DAY,
         metavar="TIME",
         help="how far back (default: 21d)",
     )
     add(
         "--query-step",
         type=typed(integer(minimum=1, maximum=int(HOUR))),
-        default=_STEP,
         metavar="SECONDS",
         help="between its samples (default: 60)",
     )
@@ -69,20 +70,21 @@ def read_history(arguments: argparse.Namespace) -> tuple[str, TimeSeries]:
     """The name of the history, and the history.
 
     Raises:
-        InvalidSettings: Neither a file nor a source with a query is given, or both are.
+        InvalidSettings: Neither a file nor a source with a query is given, or both are; or a file and what says how to
+            ask a source.
         SourceError: There is no history to be had.
     """
     if (arguments.series is None) == (arguments.source is None):
         raise InvalidSettings(["either a file SERIES.csv or --source with --query must be given, not both"])
     if arguments.series is not None:
-        if arguments.covariate:
-            raise InvalidSettings(["--covariate is a query, so it goes with --source, not with a file"])
+        if lost := [option for name, option in _OF_A_SOURCE.items() if getattr(arguments, name)]:
+            raise InvalidSettings([f"{option} goes with --source, not with a file" for option in lost])
         return arguments.series.stem, read_csv(arguments.series)
     if not arguments.query:
         raise InvalidSettings(["--source needs a --query"])
-    settings = _settings(arguments)
+    settings, since, step = _settings(arguments), arguments.since or _SINCE, arguments.query_step or _STEP
     load, *others = (
-        fetch_history(settings, arguments.source, query, since=arguments.since, step=arguments.query_step)
+        fetch_history(settings, arguments.source, query, since=since, step=step)
         for query in (arguments.query, *arguments.covariate)
     )
     return arguments.query, load.beside(others)

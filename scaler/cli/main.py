@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -60,12 +62,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     command, parser = _configured(name)
     arguments = parser.read(argv[at + 1 :])
     try:
-        return command.run(arguments)
+        code = command.run(arguments)
+        sys.stdout.flush()
     except ForesailError as error:
         print(f"foresail {name}: {error}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except OSError as error:  # of standard output, as a rule: files, sources and sockets have texts of their own
+        _let_go_of_output()
+        if not isinstance(error, BrokenPipeError):  # who reads no further, as `head` does, needs no text
+            print(f"foresail {name}: {_said(error)}", file=sys.stderr)
+        return EXIT_FAILED
+    return code
+
+
+def _said(error: OSError) -> str:
+    """What the system says, with the file if there is one."""
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+
+
+def _let_go_of_output() -> None:
+    """Lets the interpreter end without another try to write what cannot be written."""
+    with contextlib.suppress(OSError, ValueError):
+        output = sys.stdout.fileno()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
 
 
 def main_parser() -> CommandParser:

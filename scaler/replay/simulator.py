@@ -78,8 +78,8 @@ class Outcome:
 
     @property
     def under_provisioned_load(self) -> float:
-        """The part of the load that found no ready pod."""
-        total = float(np.nansum(self.demand.load))
+        """The part of the load that found no ready pod; what a query gives below 0 is no load."""
+        total = float(np.nansum(np.maximum(self.demand.load, 0.0)))
         return float(self.shortfall.sum()) / total if total else 0.0
 
     @property

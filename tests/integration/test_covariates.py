@@ -48,7 +48,7 @@ def test_a_backtest_tells_what_they_are_worth(prometheus: PrometheusServer, caps
 def test_a_file_has_no_covariates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "load.csv").write_text("0,1\n60,2\n")
     assert main(["backtest", str(tmp_path / "load.csv"), "--covariate", "sum(queue)"]) == 1
-    assert "--covariate is a query, so it goes with --source, not with a file" in capsys.readouterr().err
+    assert "--covariate goes with --source, not with a file" in capsys.readouterr().err
 
 
 async def test_a_queue_that_fills_before_the_load_comes_is_learned_from(

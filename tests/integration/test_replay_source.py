@@ -71,6 +71,7 @@ def test_the_same_samples_give_the_same_decisions(
     [
         ([], "either a file SERIES.csv or --source with --query must be given, not both"),
         (["x.csv", "--source", "a"], "either a file SERIES.csv or --source with --query must be given, not both"),
+        (["x.csv", "--since", "7d"], "--since goes with --source, not with a file"),
         (["--source", "a"], "--source needs a --query"),
         (["--source", "a", "--query", "up"], "--source a is neither a source of the settings (none) nor a URL"),
     ],

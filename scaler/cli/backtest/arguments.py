@@ -29,6 +29,7 @@ __all__ = ["Plan", "configure", "default_forecaster", "read_plan"]
 _BEST = "auto"
 _STAND_IN = "seasonal-profile"  # where the registry has no `auto`
 _HORIZON = duration(minimum=1, maximum=DAY, bare=1)
+_USUAL = (300, 900, 3600)  # seconds
 _LEVEL = number(minimum=0.001, maximum=0.999)
 
 
@@ -94,9 +95,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--horizon",
         type=listed(_HORIZON),
-        default=(300.0, 900.0, 3600.0),
         metavar="TIME[,TIME]",
-        help="how far ahead (default: 5m,15m,60m)",
+        help="how far ahead (default: 5m,15m,60m, in whole steps)",
     )
     add(
         "--levels",
@@ -154,13 +154,14 @@ def read_plan(arguments: argparse.Namespace) -> Plan:
         refit_every=int(arguments.refit_every),
         history=max(1, int(SCHEMA.defaults["history_window"]) // series.step),
     )
-    known, need = series.until(train_end).last(plan.history).known, forecaster.min_history(series.step)
+    past = series.until(train_end)
+    known, need = past.last(plan.history).known, forecaster.min_history(series.step)
     if known < need:
         wanted = f"{plural(need, 'known sample')} ({show_duration(need * series.step)}) to learn from"
+        within = f"in the {show_duration(plan.history * series.step)} " if len(past) > plan.history else ""
+        there = f"{within}up to {iso(train_end)} there are {known}"
         helps = "a longer series or a later --train-end helps, and so may a forecaster that needs less"
-        raise InvalidSettings(
-            [f"--forecaster {plan.forecaster} needs {wanted}; up to {iso(train_end)} there are {known}: {helps}"]
-        )
+        raise InvalidSettings([f"--forecaster {plan.forecaster} needs {wanted}; {there}: {helps}"])
     if arguments.stretch is not None and not train_end <= arguments.stretch < series.end:
         told = f"--stretch {iso(arguments.stretch)} must lie in the part that is forecast"
         raise InvalidSettings([f"{told}, from {iso(train_end)} to before {iso(series.end)}"])
@@ -180,10 +181,13 @@ def _parameters(texts: list[str]) -> dict[str, str]:
     return parameters
 
 
-def _horizons(asked: tuple[float, ...], series: TimeSeries, train_end: int) -> tuple[int, ...]:
-    """The horizons asked for, in seconds, increasing."""
+def _horizons(asked: tuple[float, ...] | None, series: TimeSeries, train_end: int) -> tuple[int, ...]:
+    """The horizons asked for, in seconds, increasing; or the usual ones, as far as this series has them."""
     problems = []
     step, rest = series.step, series.end - train_end
+    if asked is None:
+        usual = sorted({-(-horizon // step) * step for horizon in _USUAL})
+        return tuple(horizon for horizon in usual if horizon <= rest) or (step,)
     for seconds in asked:
         if seconds % step:
             problems.append(

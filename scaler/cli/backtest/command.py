@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecasting.refits import fit_times
+from scaler.cli.arguments import writing
 from scaler.cli.backtest.arguments import read_plan
 from scaler.cli.backtest.content import Content, Stretch
 from scaler.cli.backtest.jobs import FitJob, forecast_part
@@ -48,7 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
         write_forecasts(arguments.forecasts, plan, results)
     if stretch is not None:
         content = Content(plan=plan, results=results, reference=reference, outcomes=outcomes, stretch=stretch)
-        arguments.html.write_text(page(content), encoding="utf-8")
+        with writing("--html", arguments.html) as file:
+            file.write(page(content))
     if arguments.json:
         print_json(plan, results)
     else:

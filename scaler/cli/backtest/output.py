@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from scaler.cli.arguments import writing
 from scaler.cli.backtest.results import relative
 from scaler.kinds import show_duration, show_number
 from scaler.times import iso
@@ -75,7 +76,7 @@ def write_forecasts(path: Path, plan: Plan, results: Results) -> None:
     rows = [results.levels.index(level) for level in plan.levels]
     names = [show_number(level) for level in plan.levels]
     horizons, levels = len(plan.horizons), len(plan.levels)
-    with path.open("w", newline="") as file:
+    with writing("--forecasts", path) as file:
         writer = csv.writer(file)
         writer.writerow(("issued_at", "target_at", "level", "value", "peak"))
         known = np.flatnonzero(~np.isnan(results.values[:, 0, 0]))

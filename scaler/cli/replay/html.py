@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scaler.cli.arguments import writing
 from scaler.cli.replay.jobs import Run, RunJob, run_setting
 from scaler.cli.replay.output import forecasters
 from scaler.replay.report import Content, Shown, page
@@ -64,7 +65,8 @@ def write_html(
         forecasts="; ".join(forecasters(fits)),
         gate=chosen_served.gate if chosen_served is not None else None,
     )
-    path.write_text(page(content), encoding="utf-8")
+    with writing("--html", path) as file:
+        file.write(page(content))
 
 
 def _equal_cost(study: Study, chosen: Point, points: Sequence[Point]) -> Run | None:

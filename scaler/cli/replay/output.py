@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from scaler.cli.arguments import writing
 from scaler.replay.compare import shed_at_cost
 from scaler.replay.report import gate_in_words
 from scaler.times import iso
@@ -72,7 +73,7 @@ def write_decisions(path: Path, chosen: Run) -> None:
         served.reasons,
         outcome.reasons,
     )
-    with path.open("w", newline="") as file:
+    with writing("--decisions", path) as file:
         writer = csv.writer(file)
         writer.writerow(("timestamp", "observed", "served", "desired", "ready", "reason"))
         for time, observed, value, desired, ready, reason, hpa in zip(*columns, strict=True):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scaler.cli.arguments import duration_argument, listed, moment, output_file, typed
+from scaler.cli.arguments import duration_argument, listed, moment, output_file, typed, writing
+from scaler.errors import InvalidSettings
 from scaler.kinds import integer
 
 
@@ -62,3 +63,12 @@ def test_a_file_to_write_is_looked_at_before_the_work(tmp_path: Path, monkeypatc
     assert str(raised.value) == f'"{path}": it may not be written by this user'
     path.touch()
     assert output_file(str(path)) == path
+
+
+def test_a_file_that_cannot_be_written_is_told_with_its_option() -> None:
+    with pytest.raises(InvalidSettings) as raised, writing("--html", Path("/proc/page.html")):
+        pass
+    assert str(raised.value) == "settings: --html /proc/page.html cannot be written: No such file or directory"
+    with pytest.raises(InvalidSettings) as raised, writing("--forecasts", Path("/dev/full")) as file:
+        file.write("a,b\n")
+    assert str(raised.value) == "settings: --forecasts /dev/full cannot be written: No space left on device"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -130,6 +134,37 @@ def test_errors_of_this_program_are_texts_and_exit_code_1(
     assert main(["serve"]) == 1
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", "foresail serve: the store /x cannot be written\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "foresail serve: No space left on device\n"),
+        (OSError(errno.EACCES, "Permission denied", "/x/y"), "foresail serve: /x/y: Permission denied\n"),
+        (OSError("of the library's own"), "foresail serve: of the library's own\n"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), ""),
+    ],
+)
+def test_what_the_system_refuses_is_a_text_but_where_nobody_reads_on(
+    error: OSError, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(_: argparse.Namespace) -> int:
+        raise error
+
+    command(monkeypatch, run)
+    assert main(["serve"]) == 1
+    assert capsys.readouterr().err == says
+
+
+def test_output_that_cannot_be_written_is_told_once(tmp_path: Path) -> None:
+    series = tmp_path / "load.csv"
+    series.write_text("".join(f"{60 * n},{n % 7}\n" for n in range(1, 200)))
+    command = [sys.executable, "-m", "scaler", "backtest", str(series), "--forecaster", "naive", "--horizon", "5m"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*command, "--jobs", "1", "--json"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "foresail backtest: No space left on device\n")
 
 
 def test_bugs_are_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:

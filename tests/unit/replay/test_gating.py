@@ -218,7 +218,7 @@ def test_a_flash_crowd_is_capped_and_soon_forgiven(load: FloatArray) -> None:
     cap = np.maximum(2.0 * np.maximum(highest[demand.sample], demand.observed), 1.2 * demand.observed)
     assert (answers.value <= cap).all()
     assert explained(series, peaks, judged, begins + 30).startswith(
-        "serving 401.7: the 0.9-quantile of the peak within "
+        "serving 400.5: the 0.9-quantile of the peak within "
     )
     # the day after, the naive method expects it again: demoted at its price, and back within a day
     _, _, judged = replayed(crowd, "seasonal-naive")

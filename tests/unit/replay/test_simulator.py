@@ -116,6 +116,12 @@ def test_without_any_load_nothing_is_short() -> None:
     assert outcome.desired.tolist() == [1] * 12
 
 
+def test_what_is_below_0_is_no_load() -> None:
+    outcome = run(step_trace((40, 2), (-30, 4), (200, 8)), Workload(target=10, pod_startup=(60,)))
+    as_zero = run(step_trace((40, 2), (0, 4), (200, 8)), Workload(target=10, pod_startup=(60,)))
+    assert outcome.under_provisioned_load == as_zero.under_provisioned_load > 0
+
+
 def test_thousandths_are_cut_off_as_keda_does() -> None:
     served = Served(np.array([0.3339, np.nan, 2.0]), np.ones(3, dtype=np.bool_), ("", "", ""))
     assert served.in_thousandths() == [333, None, 2000]

@@ -232,6 +232,42 @@ def test_what_cannot_be_judged_is_null(tmp_path: Path, capsys: pytest.CaptureFix
     )
 
 
+@pytest.mark.parametrize(
+    ("step", "samples", "horizons"),
+    [
+        (60, 400, ["300", "900", "3600"]),
+        (60, 100, ["300", "900"]),  # 40 minutes are forecast
+        (120, 200, ["360", "960", "3600"]),
+        (3600, 200, ["3600"]),
+        (1, 760, ["300"]),
+        (1, 700, ["1"]),
+        (30, 80, ["300", "900"]),
+        (60, 75, ["300", "900"]),
+        (60, 55, ["300", "900"]),
+        (7200, 100, ["7200"]),
+    ],
+)
+def test_the_usual_horizons_are_whole_steps_that_the_series_has(
+    step: int, samples: int, horizons: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "load.csv"
+    path.write_text("".join(f"{START + step * n},{n % 7}\n" for n in range(samples)))
+    assert backtest(path, "--forecaster", "naive", "--json") == 0
+    assert list(figures(capsys)["horizons"]) == horizons
+
+
+def test_a_past_that_ended_too_long_ago_is_told_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "load.csv"
+    times = [*range(START, START + 86400, 3600), *range(START + 40 * 86400, START + 50 * 86400, 3600)]
+    path.write_text("".join(f"{time},{time % 7}\n" for time in times))
+    assert backtest(path, "--forecaster", "naive", "--train-fraction", "0.6") == 1
+    assert capsys.readouterr().err == (
+        "foresail backtest: settings: --forecaster naive needs 30 known samples (1d6h) to learn from; in the 14d up to "
+        "2026-01-30T23:00:00Z there are 0: a longer series or a later --train-end helps, and so may a forecaster that "
+        "needs less\n"
+    )
+
+
 def test_the_default_is_the_best_that_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     @dataclass(frozen=True)
     class Auto(Naive):
