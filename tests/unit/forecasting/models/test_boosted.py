@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from forecasting.batch import predict_many
 from forecasting.errors import InsufficientHistory, InvalidParameter
+from forecasting.evaluation import pinball_loss
 from forecasting.models.boosted import Boosted, FittedBoosted
 from forecasting.serialise import dumps
 from forecasting.series import TimeSeries
@@ -68,6 +70,30 @@ def test_from_a_day_on_a_few_trees_grow_on_top_of_the_fleets_answer_and_none_of_
     assert young.shares == (1.0, 1.0)
     forecast = young.predict(bursts(1.2), horizon=6, levels=LEVELS)
     assert 15 < forecast.peak[1, -1] < 60
+
+
+def test_near_peaks_of_a_load_with_momentum_are_better_for_their_lines() -> None:
+    random = np.random.default_rng(5)
+    log = np.zeros(14 * 288)
+    for i in range(2, len(log)):
+        log[i] = 1.9 * log[i - 1] - 0.905 * log[i - 2] + 0.02 * random.normal()
+    series = TimeSeries(START, 300, 50 * np.exp(log))
+    fitted = Boosted().fit(series.first(10 * 288), horizon=6, levels=LEVELS)
+    origins = np.arange(10 * 288, 14 * 288 - 6)
+    batches = [
+        predict_many(one, series, origins, horizon=6, levels=LEVELS) for one in (fitted, replace(fitted, near=None))
+    ]
+    for h, share in ((1, 0.85), (3, 0.95)):
+        came = np.array([series.values[o + 1 : o + h + 1].max() for o in origins])
+        near, without = (pinball_loss(came, batch.peak[:, 1, h - 1], 0.9).mean() for batch in batches)
+        assert near < share * without
+
+
+def test_fitted_for_a_quarter_of_an_hour_there_is_no_far_peak_to_grow_trees_for() -> None:
+    fitted = Boosted().fit(bursts(10), horizon=3, levels=LEVELS)
+    assert fitted.near is not None
+    assert fitted.near.horizons == (1, 2, 3)
+    assert [forest.ends[2] > 0 for forest in fitted.grown] == [True, False]
 
 
 def test_peaks_and_values_are_coherent_at_every_horizon(fitted: FittedBoosted) -> None:
