@@ -31,7 +31,6 @@ from forecasting.boosting import (
 )
 from forecasting.calibration import GRID, conformal_quantiles, level_weights
 from forecasting.errors import InsufficientHistory, InvalidSeries
-from forecasting.evaluation import pinball_loss
 from forecasting.features.latest import rows_at_end
 from forecasting.features.scalefree import Kind, Past, Scale
 from forecasting.features.seen import FLOOR
@@ -45,6 +44,7 @@ from forecasting.prepare.seasons import find_seasons
 from forecasting.quantiles import at_depth, between, coherent, depth, depths_of, filled
 from forecasting.serialise import stored_as
 from forecasting.series import FloatArray, TimeSeries
+from forecasting.shares import mixed, shares_of
 from forecasting.trees import Forest, TreeEnsemble  # msgspec reads the annotations of FittedBoosted
 
 if TYPE_CHECKING:
@@ -62,8 +62,6 @@ _OWN = Growth(trees=56, leaves=8, learning_rate=0.13, rows=6000, min_rows=20, fe
 _FURTHER = Growth(trees=32, leaves=8, learning_rate=0.13, rows=6000, min_rows=20, features=0.25)
 # One day tells little: a few small steps from the fleet's answer, and no part is kept from them.
 _FIRST = Growth(trees=16, leaves=4, learning_rate=0.05, rows=2400, min_rows=40, features=0.25)
-# The two experts weigh by their relative losses in the calibration part to this power.
-_SHARPNESS = 8.0
 _CALIBRATION_ROWS = 600
 # How far depths go from the learned ones to those found in the calibration part, by level. All the way costs 1 % of
 # pinball loss at 0.9, 3 % at 0.95 and 15 % at 0.99, and mends no trace's coverage: the days to come scatter in their
@@ -73,7 +71,7 @@ _TRUST = {0.9: 0.3, 0.95: 0.1, 0.99: 0.0}
 _CHUNK = 4096
 
 
-@stored_as("boosted/3")
+@stored_as("boosted/4")
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FittedBoosted:
     """Trees, and at which depths among their quantiles the outcomes lay.
@@ -86,7 +84,7 @@ class FittedBoosted:
         fleet: Name of the fleet model, see `forecasting.fleet.known_fleet`.
         grown: For each of KINDS, ensembles grown on this series alone, for each of LEVELS, and then those grown on top
             of the fleet's answer. None of less than a day, and none of the former of less than two.
-        shares: The share of the latter in the mean of both; for each of KINDS.
+        shares: The share of the latter in the mean of both; shape (KINDS, anchors).
         sizes: What the former predict is in units of, by horizon; shape (KINDS, anchors).
         depths: Calibrated depths; shape (KINDS, GRID, anchors).
         ceiling: Highest load seen in training, in units.
@@ -102,7 +100,7 @@ class FittedBoosted:
     horizons: tuple[int, ...]
     fleet: str
     grown: tuple[Forest, ...]
-    shares: tuple[float, ...]
+    shares: FloatArray
     sizes: FloatArray
     depths: FloatArray
     ceiling: float
@@ -199,7 +197,10 @@ def _quantiles(
     a, n = len(asked), len(rows.level) // len(asked) // len(KINDS)
     level = rows.level[:n].astype(np.float64)
     known = ~np.isnan(level)
-    sizes = between(np.stack([one.sizes for one in fitted]), fitted[0].horizons, asked)
+    sizes, shares = (
+        between(np.stack([getattr(one, name) for one in fitted]), fitted[0].horizons, asked)
+        for name in ("sizes", "shares")
+    )
     depths = between(level_weights(levels) @ np.stack([one.depths for one in fitted]), fitted[0].horizons, asked)
     x = rows.standardised()
     out = np.empty((len(KINDS), n, len(levels), asked[-1]))
@@ -210,9 +211,9 @@ def _quantiles(
         near = [one.near for one in fitted] if kind == "peak" else []
         ahead = np.repeat(np.array(asked), n)
         experts = _experts(kind, x[part], rows.spread[part], fitted[0].fleet, grown, size, near, ahead)
-        share = np.tile(np.broadcast_to([one.shares[i] for one in fitted], n), a)[:, None]
+        share = np.broadcast_to(shares[:, i].T, (a, n)).reshape(-1, 1)
         wanted = np.broadcast_to(depths[:, i].transpose(2, 0, 1), (a, n, len(levels))).reshape(a * n, -1)
-        out[i] = filled(at_depth(_mixed(experts, share), _DEPTHS, wanted).reshape(a, n, -1), asked, asked[-1])
+        out[i] = filled(at_depth(mixed(experts, share), _DEPTHS, wanted).reshape(a, n, -1), asked, asked[-1])
     out[:] = coherent(*out)
     ceiling, unit, idle = (
         np.array([getattr(one, name) for one in fitted])[:, None, None] for name in ("ceiling", "unit", "idle")
@@ -267,26 +268,6 @@ def _experts(
     return np.sort(local, axis=1), np.sort((answer + further) * unit, axis=1)
 
 
-def _mixed(experts: tuple[FloatArray, FloatArray], share: FloatArray | float) -> FloatArray:
-    """Their mean, `share` that of the last."""
-    return np.asarray((1 - share) * experts[0] + share * experts[1])
-
-
-def _share(after: Sample, experts: tuple[FloatArray, FloatArray], count: int) -> float:
-    """The last expert's share, by the pinball losses of loads in the calibration part, each anchor's relative."""
-    if not len(after):
-        return 1.0
-    level = after.level[:, None].astype(np.float64)
-    came = np.exp(level + after.y[:, None])
-    losses = [pinball_loss(came, np.exp(np.minimum(level + knots, 30.0)), np.array(LEVELS)) for knots in experts]
-    means = np.stack([
-        [loss[after.anchor == i].mean(axis=0) for i in range(count) if (after.anchor == i).any()] for loss in losses
-    ])  # fmt: skip
-    own, further = (means / np.maximum(means.mean(axis=0), 1e-12)).mean(axis=(1, 2))
-    odds = (max(own, 1e-6) / max(further, 1e-6)) ** _SHARPNESS
-    return float(np.float32(odds / (1 + odds)))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boosted:
     """Gradient-boosted quantiles, local and fleet-wide.
@@ -325,8 +306,8 @@ class Boosted:
         n, day = len(series), 86400 / series.step
         local, cut = long_enough(series), held_out_from(series)
         first_days = not local and series.known >= day
-        grown, shares, depths = [], [], []
-        sizes = np.ones((len(KINDS), len(horizons)))
+        grown, depths = [], []
+        sizes, shares = np.ones((2, len(KINDS), len(horizons)))
         trains: tuple[Sample, ...] = ()
         near: Nearby | None = None
         if local:
@@ -346,8 +327,9 @@ class Boosted:
             size = sizes[i][after.anchor]
             ahead, nearer = np.array(horizons)[after.anchor], [near] if kind == "peak" else []
             experts = _experts(kind, after.x, after.spread, self.fleet, grown[-1:], size, nearer, ahead)
-            shares.append(_share(after, experts, len(horizons)) if local else 1.0)
-            depths.append(_calibrated(after, _mixed(experts, shares[-1]), len(horizons)))
+            if local:
+                shares[i] = shares_of(after, experts, len(horizons), len(near.horizons) if near and nearer else 0)
+            depths.append(_calibrated(after, mixed(experts, shares[i][after.anchor][:, None]), len(horizons)))
         return FittedBoosted(
             step=series.step,
             unit=scale.unit,
@@ -355,7 +337,7 @@ class Boosted:
             horizons=horizons,
             fleet=FLEETS.resolve(self.fleet),
             grown=tuple(grown),
-            shares=tuple(shares),
+            shares=shares,
             sizes=sizes,
             depths=np.stack(depths),
             ceiling=_ceiling(series.values, scale.unit),

@@ -67,7 +67,7 @@ def test_less_than_a_day_is_forecast_by_the_fleet_alone() -> None:
 def test_from_a_day_on_a_few_trees_grow_on_top_of_the_fleets_answer_and_none_of_the_series_own() -> None:
     young = Boosted().fit(bursts(1.2), horizon=6, levels=LEVELS)
     assert [forest.ends for forest in young.grown] == [(0, 0, 0, 16, 32, 48)] * 2
-    assert young.shares == (1.0, 1.0)
+    assert (young.shares == 1.0).all()
     forecast = young.predict(bursts(1.2), horizon=6, levels=LEVELS)
     assert 15 < forecast.peak[1, -1] < 60
 
@@ -94,6 +94,15 @@ def test_fitted_for_a_quarter_of_an_hour_there_is_no_far_peak_to_grow_trees_for(
     assert fitted.near is not None
     assert fitted.near.horizons == (1, 2, 3)
     assert [forest.ends[2] > 0 for forest in fitted.grown] == [True, False]
+
+
+def test_near_and_far_peaks_are_shared_out_apart(fitted: FittedBoosted) -> None:
+    assert fitted.near is not None
+    assert fitted.near.horizons == fitted.horizons[:3]
+    values, peaks = fitted.shares
+    assert len(set(values)) == 1
+    assert [len(set(some)) for some in (peaks[:3], peaks[3:])] == [1, 1]
+    assert peaks[0] != peaks[3]
 
 
 def test_peaks_and_values_are_coherent_at_every_horizon(fitted: FittedBoosted) -> None:
