@@ -129,6 +129,7 @@ def strange_series(step: int, n: int) -> Iterator[tuple[str, TimeSeries]]:
     yield "the largest number", made(np.full(n, np.finfo(np.float64).max))
     yield "tiny values", made(usual * 1e-300)
     yield "the smallest numbers", made(np.where(usual > np.median(usual), 5e-324, 0.0))
+    yield "numbers beside the smallest", made(np.where(np.arange(n) % 2 == 0, 5e-324, 1e-323))
     yield "one huge spike", made(np.where(np.arange(n) == n - 30, 1e300, usual))
     yield "negative values", made(usual - usual.max())
     yield "nine tenths missing", made(np.where(random.random(n) < 0.9, np.nan, usual))
@@ -137,6 +138,10 @@ def strange_series(step: int, n: int) -> Iterator[tuple[str, TimeSeries]]:
         made(np.where((np.arange(n) > n - 14400 // step) & (np.arange(n) < n - 1), np.nan, usual)),
     )
     yield "a long outage", made(np.where((np.arange(n) > n // 3) & (np.arange(n) < n // 2), np.nan, usual))
+    yield (
+        "the last two thirds missing but for the end",
+        made(np.where((np.arange(n) > n // 3) & (np.arange(n) < n - 3), np.nan, usual)),
+    )
     yield "the last quarter of an hour missing", made(np.where(np.arange(n) >= n - 15, np.nan, usual))
     yield "a jump of a millionfold", made(np.where(np.arange(n) > n - 200, usual * 1e6, usual))
     yield "on and off", made(np.where(np.arange(n) // 37 % 5 == 0, usual, 0.0))

@@ -290,7 +290,7 @@ def _put_latest(x: Float32Array, level: Float32Array, seen: Seasonal) -> None:
     x[1:spans:3] = seen.highest
     x[2:spans:3] = np.sqrt(squares / count)
     cycles = np.stack([seen.cycle - level, seen.cycle_ramps], axis=1)
-    rest = x[spans:].reshape(len(cycles), -1, *x.shape[1:])
+    rest = x[spans:].reshape(len(cycles), (len(x) - spans) // len(cycles), *x.shape[1:])
     rest[:, :2] = cycles[:, :, :, 0]
     rest[:, 2:4] = _mean(cycles, ~np.isnan(cycles))
     rest[:, 4] = np.fmax.reduce(seen.cycle_ramps, axis=2)

@@ -20,6 +20,9 @@ from forecasting.series import TimeSeries
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from forecasting.forecaster import FittedForecaster
+    from forecasting.windows import IntArray
+
 LEVELS = (0.5, 0.9, 0.95)
 START = 1_700_006_400
 
@@ -39,6 +42,14 @@ def schedule(days: float) -> TimeSeries:
     )
 
 
+def peak_loss(fitted: FittedForecaster, series: TimeSeries, origins: IntArray) -> float:
+    """Mean pinball loss of peaks over 6 steps, at LEVELS."""
+    quantiles = predict_many(fitted, series, origins, horizon=6, levels=LEVELS).peak[:, :, -1]
+    peaks = np.max([series.values[origins + ahead] for ahead in range(1, 7)], axis=0)[:, None]
+    above, levels = peaks - quantiles, np.array(LEVELS)
+    return float(np.where(above > 0, levels * above, (levels - 1) * above).mean())
+
+
 @pytest.fixture(scope="module")
 def scheduled() -> FittedAuto:
     return Auto().fit(schedule(8), horizon=6, levels=LEVELS)
@@ -49,20 +60,32 @@ def test_a_schedule_is_learned_and_the_reason_given(scheduled: FittedAuto) -> No
     assert set(scheduled.names) <= {"boosted", "seasonal-profile"}
     assert scheduled.weights.shape == (len(scheduled.names), 2, len(scheduled.horizons))
     np.testing.assert_allclose(scheduled.weights.sum(axis=0), 1)
-    assert f"% {scheduled.names[0]}" in scheduled.explanation
-    assert ", by their losses over the last 1.6 days against the last value's: " in scheduled.explanation
+    said = r"daily season found; \S+ beats \S+ by \d+ % and \S.+ by \d+ % over 1\.6 days: \d+ % \S+ and \d+ % \S+"
+    assert re.fullmatch(said, scheduled.explanation)
 
 
-def test_where_nothing_beats_the_last_value_boosted_is_used_alone_and_that_is_said() -> None:
-    series = walk(6 * 288)
-    fitted = Auto().fit(series, horizon=6, levels=LEVELS)
+def test_where_nothing_beats_the_last_value_it_has_the_say_and_that_is_said() -> None:
+    series = walk(8 * 288)
+    past = series.first(6 * 288)
+    fitted = Auto().fit(past, horizon=6, levels=LEVELS)
     assert fitted.unpredictable
-    assert fitted.names == ("boosted",)
+    assert fitted.names == ("naive", "boosted")
+    np.testing.assert_allclose(fitted.weights, np.broadcast_to([[[0.7]], [[0.3]]], fitted.weights.shape))
     assert fitted.explanation.startswith(
-        "unpredictable: boosted alone, to be trusted with little (against the last value's loss over the last 1.2 days:"
+        "unpredictable: serving observed load with headroom, or the forecast if higher (70 % naive and 30 % boosted): "
+        "no season found; nothing beats the last value over 1.2 days ("
     )
-    boosted = Boosted().fit(series, horizon=6, levels=LEVELS)
-    assert fitted.predict(series, horizon=6, levels=LEVELS) == boosted.predict(series, horizon=6, levels=LEVELS)
+    origins = np.arange(len(past), len(series) - 6)
+    naive, boosted, auto = (
+        peak_loss(one, series, origins)
+        for one in (
+            Naive().fit(past, horizon=6, levels=LEVELS),
+            Boosted().fit(past, horizon=6, levels=LEVELS),
+            fitted,
+        )
+    )
+    assert naive < boosted
+    assert auto <= 1.01 * naive
 
 
 def test_a_few_minutes_of_history_are_the_ladders_first_rung() -> None:
@@ -81,9 +104,7 @@ def test_a_rhythm_of_minutes_is_learned_within_an_hour() -> None:
     fitted = Auto().fit(series, horizon=12, levels=LEVELS)
     assert fitted.names == ("seasonal-profile",)
     assert not fitted.unpredictable
-    assert fitted.explanation.startswith(
-        "100 % seasonal-profile, by their losses over the last 20 minutes against the last value's: seasonal-profile "
-    )
+    assert fitted.explanation.startswith("1.5 min season found; seasonal-profile beats the last value by ")
     peak = fitted.predict(series, horizon=12, levels=LEVELS).peak
     assert 100 < peak[1, 7] < 160  # the rise is ten steps from here
     assert peak[0, 11] > 580
@@ -103,17 +124,15 @@ def test_the_first_days_are_forecast_as_served_other_series_best() -> None:
     np.testing.assert_allclose(fitted.weights[:, :, 0], [[0.4, 0.5], [0.4, 0.3], [0.1, 0.1], [0.1, 0.1]])
     assert not fitted.unpredictable
     assert fitted.explanation == (
-        "45 % boosted and 35 % lstm and 10 % seasonal-profile and 10 % naive, as on the first days of other series: "
-        "the history is too short to compare them"
+        "no season found; 45 % boosted, 35 % lstm, 10 % seasonal-profile and 10 % naive, as on the first days of other "
+        "series: the history is too short to compare them"
     )
 
 
 def test_from_a_day_on_what_methods_lost_on_its_last_third_counts_too() -> None:
     fitted = Auto().fit(schedule(1.1), horizon=6, levels=LEVELS)
     assert fitted.names == ("boosted", "lstm", "seasonal-profile", "naive")
-    assert re.search(
-        r" by their losses over the last 525 minutes against the last value's: \w+ \d+ % less", fitted.explanation
-    )
+    assert re.search(r"; \S+ beats \S.+ by \d+ % and \S.+ by \d+ % over 525 minutes: \d+ % ", fitted.explanation)
     assert (fitted.weights[:2].sum(axis=0) > 0.85).all()  # boosted and lstm, which began with 0.8 of all
     # of so little history there is no profile to compare; the last value is what losses are relative to
     np.testing.assert_allclose(fitted.weights[2], fitted.weights[3])
