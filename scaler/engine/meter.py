@@ -20,8 +20,8 @@ class Meter(Protocol):
     def source_asked(self, request: str, error: ForesailError | None, *, series: str) -> None:
         """A request (`instant` or `range`) was answered, or failed like this."""
 
-    def fitted(self, forecaster: str, outcome: str, cpu_seconds: float) -> None:
-        """A fit ended: `fitted`, `failed` or `lost`."""
+    def fitted(self, forecaster: str, outcome: str, cpu_seconds: float, *, reason: str = "") -> None:
+        """A fit ended: `fitted`, or `failed` or `lost` for this reason."""
 
     def fit_turn(self, priority: Priority, waited: float) -> None:
         """A fit's turn has come, after so many seconds in the queue."""
@@ -48,7 +48,7 @@ class NoMeter:
     def source_asked(self, request: str, error: ForesailError | None, *, series: str) -> None:
         """Nothing."""
 
-    def fitted(self, forecaster: str, outcome: str, cpu_seconds: float) -> None:
+    def fitted(self, forecaster: str, outcome: str, cpu_seconds: float, *, reason: str = "") -> None:
         """Nothing."""
 
     def fit_turn(self, priority: Priority, waited: float) -> None:

@@ -259,7 +259,7 @@ class Modelling:
             done = await self._fits.fit(request, priority=_priority(series, model))
         except FitLost as lost:
             name = ladder[lost.rung].forecaster
-            self._meter.fitted(name, "lost", 0.0)
+            self._meter.fitted(name, "lost", 0.0, reason=str(lost))
             self._set_aside(model, name, str(lost))
         else:
             if tested and done.rung >= 0:
@@ -287,8 +287,8 @@ class Modelling:
 
     async def _take(self, series: SeriesState, model: ModelState, done: FitDone, ladder: list[Rung]) -> None:
         """Makes the fitted forecaster the one in use."""
-        for rung in ladder[: len(done.failures)]:
-            self._meter.fitted(rung.forecaster, "failed", 0.0)
+        for rung, failure in zip(ladder, done.failures, strict=False):  # the rungs that were climbed down
+            self._meter.fitted(rung.forecaster, "failed", 0.0, reason=failure)
         # what a lost fit or a failed prediction left is still the reason why a stand-in is in use
         rested = model.failures if any(until > self._clock() for until, _ in model.banned.values()) else ()
         model.failures = (*rested[:1], *done.failures)

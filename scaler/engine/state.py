@@ -217,7 +217,8 @@ class ModelState:
         if self.fitted is None and self.waits:
             return self.waits
         if self.fitted is None:
-            return self.failures[-1] if self.failures else "the first fit is under way"
+            # what the forecaster asked for lacks, not its last stand-in: there may be none of that name
+            return self.failures[0] if self.failures else "the first fit is under way"
         if self.forecast is None and self.failures:
             return self.failures[-1]
         if self.rung != self.key.forecaster:

@@ -104,7 +104,7 @@ class Trials:
         try:
             done = await self._fits.fit(request, priority=Priority.PAST)
         except FitLost as lost:
-            self._meter.fitted(ladder[lost.rung].forecaster, "lost", 0.0)
+            self._meter.fitted(ladder[lost.rung].forecaster, "lost", 0.0, reason=str(lost))
             return b""
         if done.rung >= 0:
             self._meter.fitted(ladder[done.rung].forecaster, "tested", done.cpu_seconds)

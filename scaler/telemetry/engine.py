@@ -87,15 +87,15 @@ class EngineMetrics:
             self._source_errors.labels(request, kind).inc()
             self._warn("source.failed", kind, request=request, kind=kind, series=series, error=error)
 
-    def fitted(self, forecaster: str, outcome: str, cpu_seconds: float) -> None:
-        """A fit ended."""
+    def fitted(self, forecaster: str, outcome: str, cpu_seconds: float, *, reason: str = "") -> None:
+        """A fit ended; the reason is why it failed."""
         self._fits.labels(forecaster, outcome).inc()
         if outcome == "tested":
             return
         if outcome == "fitted":
             self._fit_seconds.labels(forecaster).observe(cpu_seconds)
         else:
-            self._warn("fit.failed", f"{forecaster} {outcome}", forecaster=forecaster, outcome=outcome)
+            self._warn("fit.failed", f"{forecaster} {outcome}", forecaster=forecaster, outcome=outcome, reason=reason)
 
     def fit_turn(self, priority: Priority, waited: float) -> None:
         """A fit's turn has come."""

@@ -74,3 +74,15 @@ def test_what_hung_rests_longer_each_time() -> None:
 )
 def test_when_to_fit_to_the_samples_from_0_to_600(state: dict[str, Any], now: float, *, due: bool) -> None:
     assert is_due(model(**state), (0, 600), now=now) is due
+
+
+def test_why_there_is_no_model_is_what_the_forecaster_asked_for_lacks() -> None:
+    unknown, short = (
+        "there is no forecaster 'bosted' (did you mean 'boosted'?)",
+        "seasonal-naive needs 60 known samples",
+    )
+    assert model("bosted", failures=(unknown, short)).note() == unknown
+    assert model("bosted", failures=(unknown,), fitted=FITTED, forecast=object(), rung="seasonal-naive").note() == (
+        f"{unknown}: seasonal-naive stands in"
+    )
+    assert model().note() == "the first fit is under way"

@@ -296,3 +296,14 @@ async def test_looks_that_fell_due_while_the_loop_was_held_up_count_too(monkeypa
 def test_the_reference_page_has_them_all() -> None:
     page = reference_page("generated")
     assert [name for name in (metric.name for metric in (*EDGE, *ENGINE)) if f"| `{name}` |" not in page] == []
+
+
+def test_why_a_fit_failed_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    Parts(KNOWN).engine.fitted("ets", "failed", 0.0, reason="ets needs 240 known samples of history, this series has 2")
+    (record,) = caplog.records
+    fields = vars(record)["foresail_fields"]
+    assert (record.getMessage(), fields["forecaster"], fields["reason"]) == (
+        "fit.failed",
+        "ets",
+        "ets needs 240 known samples of history, this series has 2",
+    )
