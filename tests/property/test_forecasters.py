@@ -20,7 +20,7 @@ from forecasting.series import FloatArray, TimeSeries
 if TYPE_CHECKING:
     from forecasting.forecaster import FittedForecaster
 
-_NAMES = ("arima", "auto", "boosted", "ets", "naive", "seasonal-naive", "seasonal-profile", "theta")
+_NAMES = default_registry().names()
 _SETTINGS = settings(
     max_examples=40,
     deadline=None,  # the first fit imports
