@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from forecasting.prepare.outliers import masked, outliers
+from forecasting.registry import default_registry
 from forecasting.series import FloatArray, TimeSeries
 
 
@@ -44,3 +46,21 @@ def test_an_idle_night_is_no_outage() -> None:
 def test_odd_series_have_none() -> None:
     for values in (np.zeros(100), np.full(100, np.nan), np.zeros(0), np.full(50, 3.0)):
         assert not outliers(_series(values), (10,)).any()
+
+
+@pytest.mark.parametrize("name", ["seasonal-profile", "ets", "theta", "arima"])
+def test_a_spike_and_an_outage_teach_a_method_nothing(name: str) -> None:
+    values = _daily()
+    spoiled = values.copy()
+    spoiled[5000] = 20_000
+    spoiled[7000:7030] = 0
+    # forecast from a past in which all is as usual
+    clean, taught = (
+        default_registry()
+        .create(name)
+        .fit(_series(one), horizon=30, levels=(0.5, 0.9))
+        .predict(_series(values), horizon=30, levels=(0.5, 0.9))
+        for one in (values, spoiled)
+    )
+    np.testing.assert_allclose(taught.values[0], clean.values[0], rtol=0.03)
+    np.testing.assert_allclose(taught.peak, clean.peak, rtol=0.05)
