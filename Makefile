@@ -85,7 +85,7 @@ bench-forecast: dev ## accuracy, coverage and cost of every method on the traces
 bench-lstm: dev ## the recurrent network on the traces in TRACES, one of them left out at a time; trains first
 	$(BIN)/python -m tests.bench.lstm $(TRACES) --networks bench-networks --train --cold --full
 
-fleet: dev ## train a fleet model like the one that ships, on generated series
+fleet: dev ## train the fleet model that ships, on generated series
 	$(BIN)/python -m tests.bench.fleet forecasting/fleet.bin
 
 network: dev ## train the recurrent network that ships, on the traces in TRACES (less alibaba_2018, for its licence) and generated series

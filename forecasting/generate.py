@@ -3,7 +3,8 @@
 Real traces are few, and the figures that are shown are taken on them. These series fill the gaps between them: a
 multiplicative day and week, slow wandering, growth and shifts of level, jobs that run by the clock, bursts that
 come unannounced, and noise of several kinds, each present with some probability and of random size. Whatever is
-drawn comes from the generator passed in, so a seed names a series for ever.
+drawn comes from the generator passed in, so a seed names a series for ever. Those called unsteady may have what
+`forecasting.unsteady` adds from minute to minute.
 
 Sources: wandering as an Ornstein-Uhlenbeck process (Uhlenbeck and Ornstein, Physical Review 36, 1930); flash crowds
 with a sharp rise and an exponential decay (Ari et al., "Managing flash crowds on the Internet", MASCOTS 2003), their
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecasting.series import TimeSeries
+from forecasting.unsteady import unsteadied
 
 if TYPE_CHECKING:
     from forecasting.series import FloatArray
@@ -33,19 +35,20 @@ _SMALLEST = 1e-9
 _STEPS = (60, 60, 60, 30, 300, 300)
 
 
-def any_series(random: np.random.Generator, *, days: tuple[float, float]) -> TimeSeries:
+def any_series(random: np.random.Generator, *, days: tuple[float, float], unsteady: bool = False) -> TimeSeries:
     """A generated series of any step that workloads are watched at, and of so many days, at least and at most."""
     step = int(random.choice(_STEPS))
-    return generate_series(random, days=float(random.uniform(*days)), step=step)
+    return generate_series(random, days=float(random.uniform(*days)), step=step, unsteady=unsteady)
 
 
-def generate_series(random: np.random.Generator, *, days: float, step: int = 60) -> TimeSeries:
+def generate_series(random: np.random.Generator, *, days: float, step: int = 60, unsteady: bool = False) -> TimeSeries:
     """A load that could be a workload's.
 
     Args:
         random: Where all of it is drawn from.
         days: Its length.
         step: Seconds between samples.
+        unsteady: Whether its minutes may be as `forecasting.unsteady` makes them, too.
 
     Returns:
         The series, never negative, of any size from 1 to 10 million; a few have samples missing.
@@ -60,6 +63,8 @@ def generate_series(random: np.random.Generator, *, days: float, step: int = 60)
     load = np.exp(np.clip(log, -12.0, 12.0))
     if random.random() < 0.15:
         load *= _switched(random, time)
+    if unsteady:
+        load = unsteadied(random, load, time)
     load += _jobs(random, time, float(load.mean()))
     load *= _crowds(random, n, step)
     load = _noisy(random, load)
