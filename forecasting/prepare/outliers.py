@@ -49,6 +49,7 @@ def outliers(series: TimeSeries, seasons: Sequence[int] = ()) -> NDArray[np.bool
     far &= spread > 0
     down = (values <= _OUTAGE_SHARE * usual) & (usual > 0)
     down = _runs(down, max(2, -(-_OUTAGE_SECONDS // series.step)))
+    far &= ~down  # an outage is no spike, and must not use up what may be spikes
     out = np.zeros(values.shape, dtype=bool)
     for kind in (far, down):
         if np.count_nonzero(kind) <= _RARE * values.size:

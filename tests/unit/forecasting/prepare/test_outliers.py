@@ -24,6 +24,13 @@ def test_a_spike_and_an_outage_are_found() -> None:
     assert np.isnan(masked(_series(values), (1440,)).values[[5000, 7010]]).all()
 
 
+def test_a_spike_is_found_beside_an_outage_with_which_it_would_not_be_rare() -> None:
+    values = _daily()
+    values[5000:5060] = 2000
+    values[7000:7090] = 0
+    assert np.flatnonzero(outliers(_series(values), (1440,))).tolist() == [*range(5000, 5060), *range(7000, 7090)]
+
+
 def test_a_job_that_runs_every_night_is_no_outlier() -> None:
     values = _daily()
     values[180::1440] += 1000
