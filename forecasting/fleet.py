@@ -46,7 +46,7 @@ __all__ = [
     "train_fleet",
 ]
 
-GROWTH = Growth(trees=300, leaves=16, learning_rate=0.06, rows=60_000, min_rows=60, features=0.3)
+GROWTH = Growth(trees=160, leaves=16, learning_rate=0.09, rows=60_000, min_rows=60, features=0.3)
 # Horizons learned: minutes that autoscaling asks for.
 _HORIZON_MINUTES = 60
 # Each series is also shown as if it had begun so many days ago: the first days must be learned, too.
