@@ -312,12 +312,17 @@ class Boosted:
         sizes, shares = np.ones((2, len(KINDS), len(horizons)))
         trains: tuple[Sample, ...] = ()
         near: Nearby | None = None
+        first = int(day // 2)
         if local:
-            first = int(day // 2)
             trains = samples(past, KINDS, horizons, first=first, end=cut, rows=_OWN.rows, as_they_count=True)
-            near = Nearby.grown(past, horizons, series.step, fleet=known_fleet(self.fleet), first=first, end=cut)
         elif first_days:
             trains = samples(past, KINDS, horizons, first=int(day // 4), end=n, rows=_FIRST.rows)
+        if not all(
+            len(train) for train in trains
+        ):  # a gap has left nothing to learn from: the fleet model answers alone
+            local = first_days = False
+        if local:
+            near = Nearby.grown(past, horizons, series.step, fleet=known_fleet(self.fleet), first=first, end=cut)
         afters = samples(past, KINDS, horizons, first=cut, end=n, rows=_CALIBRATION_ROWS * len(horizons))
         for i, (kind, after) in enumerate(zip(KINDS, afters, strict=True)):
             if local:
@@ -386,9 +391,13 @@ def _first_grown(kind: Kind, train: Sample, fleet: str) -> Forest:
 
 
 def _sizes(train: Sample, count: int) -> FloatArray:
-    """Root mean square of the targets, by anchor: trees see them divided by it, so that all horizons count."""
-    out = [float(np.sqrt(np.mean(np.square(train.y[train.anchor == i], dtype=np.float64)))) for i in range(count)]
-    return np.maximum(out, 1e-3)
+    """Root mean square of the targets, by anchor: trees see them divided by it, so that all horizons count.
+
+    An anchor without rows, as after a long gap, has that of those beside it.
+    """
+    there = np.unique(train.anchor)
+    out = [float(np.sqrt(np.mean(np.square(train.y[train.anchor == i], dtype=np.float64)))) for i in there]
+    return np.maximum(np.interp(np.arange(count), there, out), 1e-3)
 
 
 def _calibrated(after: Sample, knots: FloatArray, count: int) -> FloatArray:

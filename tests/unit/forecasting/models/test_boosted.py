@@ -96,6 +96,20 @@ def test_fitted_for_a_quarter_of_an_hour_there_is_no_far_peak_to_grow_trees_for(
     assert [forest.ends[2] > 0 for forest in fitted.grown] == [True, False]
 
 
+@pytest.mark.parametrize(("known", "grown"), [(800, 0), (810, 2)])
+def test_a_gap_up_to_the_part_that_is_kept_leaves_the_fleet_model(known: int, grown: int) -> None:
+    """The last 806 samples are kept from trees: before them there are none, or too few for an hour ahead."""
+    series = bursts(14)
+    values = series.values.copy()
+    values[20:-known] = np.nan
+    series = TimeSeries(START, 300, values)
+    fitted = Boosted().fit(series, horizon=12, levels=LEVELS)
+    assert len(fitted.grown) == grown
+    forecast = fitted.predict(series, horizon=12, levels=LEVELS)
+    assert np.isfinite(forecast.values).all()
+    assert 15 < forecast.peak[1, -1] < 60
+
+
 def test_near_and_far_peaks_are_shared_out_apart(fitted: FittedBoosted) -> None:
     assert fitted.near is not None
     assert fitted.near.horizons == fitted.horizons[:3]
