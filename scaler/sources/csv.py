@@ -56,7 +56,7 @@ def read_csv(path: Path, *, step: int | None = None) -> TimeSeries:
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise ResponseMalformed(f"{path}: {_no_text(error)}") from error
+        raise ResponseMalformed(f"{path}: {_no_text(path, error)}") from error
     except csv.Error as error:
         raise ResponseMalformed(f"{path}: this is no CSV file: {error}") from error
     if len(samples) < 2:
@@ -72,10 +72,16 @@ def read_csv(path: Path, *, step: int | None = None) -> TimeSeries:
     return TimeSeries.from_samples(samples, step=step)
 
 
-def _no_text(error: UnicodeDecodeError) -> str:
+def _no_text(path: Path, error: UnicodeDecodeError) -> str:
     if error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "it is in UTF-16; save it as UTF-8"
-    return f"byte {error.start} is no UTF-8: this is no CSV file"
+    where = "a byte"  # of what can be read only once, as a pipe
+    if path.is_file():
+        try:  # the position that the error tells is that in the part which was decoded last
+            path.read_bytes().decode()
+        except UnicodeDecodeError as found:
+            where = f"byte {found.start}"
+    return f"{where} is no UTF-8: this is no CSV file"
 
 
 def _samples(rows: Iterable[list[str]], path: str) -> Iterator[tuple[float, float]]:

@@ -155,6 +155,10 @@ def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(ResponseMalformed) as malformed:
         read_csv(path)
     assert str(malformed.value) == f"{path}: byte 5 is no UTF-8: this is no CSV file"
+    path.write_bytes(b"\xef\xbb\xbf" + b"".join(b"%d,1\n" % n for n in range(10_000, 15_000)) + b"15000,\xff\n")
+    with pytest.raises(ResponseMalformed) as late:
+        read_csv(path)
+    assert str(late.value) == f"{path}: byte 40009 is no UTF-8: this is no CSV file"
     path.write_bytes("60,1\n120,2\n".encode("utf-16"))
     with pytest.raises(ResponseMalformed) as wide:
         read_csv(path)
