@@ -317,9 +317,8 @@ class Boosted:
             trains = samples(past, KINDS, horizons, first=first, end=cut, rows=_OWN.rows, as_they_count=True)
         elif first_days:
             trains = samples(past, KINDS, horizons, first=int(day // 4), end=n, rows=_FIRST.rows)
-        if not all(
-            len(train) for train in trains
-        ):  # a gap has left nothing to learn from: the fleet model answers alone
+        # a gap may leave nothing to learn from: then the fleet model answers alone
+        if not all(len(train) for train in trains):
             local = first_days = False
         if local:
             near = Nearby.grown(past, horizons, series.step, fleet=known_fleet(self.fleet), first=first, end=cut)
