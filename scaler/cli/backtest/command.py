@@ -49,8 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
         write_forecasts(arguments.forecasts, plan, results)
     if stretch is not None:
         content = Content(plan=plan, results=results, reference=reference, outcomes=outcomes, stretch=stretch)
+        text = page(content)
         with writing("--html", arguments.html) as file:
-            file.write(page(content))
+            file.write(text)
     if arguments.json:
         print_json(plan, results)
     else:

@@ -65,8 +65,9 @@ def write_html(
         forecasts="; ".join(forecasters(fits)),
         gate=chosen_served.gate if chosen_served is not None else None,
     )
+    text = page(content)
     with writing("--html", path) as file:
-        file.write(page(content))
+        file.write(text)
 
 
 def _equal_cost(study: Study, chosen: Point, points: Sequence[Point]) -> Run | None:

@@ -256,6 +256,20 @@ def test_the_usual_horizons_are_whole_steps_that_the_series_has(
     assert list(figures(capsys)["horizons"]) == horizons
 
 
+def test_a_page_that_cannot_be_made_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    series, html = tmp_path / "load.csv", tmp_path / "page.html"
+    series.write_text("".join(f"{START + 60 * n},{n % 7}\n" for n in range(400)))
+    html.write_text("of last week")
+
+    def failing(_: object) -> str:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("scaler.cli.backtest.command.page", failing)
+    with pytest.raises(ZeroDivisionError):
+        backtest(series, "--forecaster", "naive", "--html", html)
+    assert html.read_text() == "of last week"
+
+
 def test_a_past_that_ended_too_long_ago_is_told_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "load.csv"
     times = [*range(START, START + 86400, 3600), *range(START + 40 * 86400, START + 50 * 86400, 3600)]
