@@ -3,12 +3,12 @@
 The methods compete on the latest part of the history, which none of them was fitted to: from rolling origins, the
 pinball losses of their values and peaks are summed over levels and horizons and compared with those of the last
 value. The better a method did, the more it weighs in the mean of the logarithms of their quantiles; where
-nothing beats the last value, it has most of the say, and the explanation says so. Values and peaks, near and far, are
-weighed apart. Below two days of history there is nothing to compete on: shares are those that served other series
-best on their first days; of a few hours it is the last value, or `seasonal-profile` where that is far ahead of it:
-samples of a second can show a rhythm of minutes by then. Two methods that err differently compete, `boosted` and
-`seasonal-profile`; `ets`, `arima` and `theta` beside them gained nothing more and cost a fit each. On the first days
-`lstm` is weighed in, too.
+nothing beats the last value, it has the more of the say the more `boosted` lost, and the explanation says so. Values
+and peaks, near and far, are weighed apart. Below two days of history there is nothing to compete on: shares are those
+that served other series best on their first days; of a few hours it is the last value, or `seasonal-profile` where that
+is far ahead of it: samples of a second can show a rhythm of minutes by then. Two methods that err differently compete,
+`boosted` and `seasonal-profile`; `ets`, `arima` and `theta` beside them gained nothing more and cost a fit each. On the
+first days `lstm` is weighed in, too.
 
 Sources: weights from relative losses as in Aiolfi and Timmermann, "Persistence in forecasting performance and
 conditional combination strategies", Journal of Econometrics 135, 2006; averaging quantiles rather than
@@ -67,9 +67,10 @@ _OF_HOLIDAYS = 0.8
 _WORTHWHILE = 0.02
 # The same for a profile of a few hours.
 _FAR_AHEAD = 0.25
-# What methods weigh to begin with where nothing beats the last value: on random walks and steps `boosted` alone loses 1
-# to 16 % more, and the mean 2 % more at most.
-_WITHOUT_GAIN = {"naive": 0.7, "boosted": 0.3}
+# Where nothing beats the last value, that has so much of the say, if `boosted` lost so much more than it on the days
+# that methods were compared on, and in proportion less if less: on random walks and steps `boosted` alone loses 1 to
+# 16 % more, but a load that was idle for those days looks just as hopeless.
+_SAY, _FAR_BEHIND = 0.7, 0.02
 
 
 @stored_as("auto/2")
@@ -310,16 +311,28 @@ def _used(losses: Mapping[str, FloatArray]) -> tuple[str, ...]:
     """The methods in the mean, by their losses relative to the last value's."""
     if _any_won(losses):
         return tuple(losses)
+    if Boosted.name not in losses:
+        return (Naive.name,)
     # not the last value alone: losses are means over all hours, and bursts that capacity is short in are few: replayed,
     # `boosted` left less than half as much load unserved, on the series where this happens
-    return ("naive", "boosted") if "boosted" in losses else ("naive",)
+    return (Naive.name, Boosted.name) if _say_of_last(losses) else (Boosted.name,)
+
+
+def _say_of_last(losses: Mapping[str, FloatArray]) -> float:
+    """The last value's share of the mean where nothing beats it."""
+    behind = float(losses[Boosted.name].mean()) - 1
+    return _SAY * min(1.0, max(0.0, behind / _FAR_BEHIND))
 
 
 def _weights(names: tuple[str, ...], losses: Mapping[str, FloatArray], horizons: int) -> FloatArray:
     """Shares of the mean for values and peaks at each horizon; shape (names, 2, horizons)."""
-    loss = np.stack([losses.get(name, np.ones((2, horizons))) for name in names])
-    to_begin_with = _PRIOR if _any_won(losses) else _WITHOUT_GAIN
-    prior = np.array([to_begin_with[name] for name in names])[:, None, None]
+    if len(names) == 1:
+        return np.ones((1, 2, horizons))
+    if Naive.name in names:
+        say = _say_of_last(losses)
+        return np.tile(np.array([say, 1 - say])[:, None, None], (1, 2, horizons))
+    loss = np.stack([losses[name] for name in names])
+    prior = np.array([_PRIOR[name] for name in names])[:, None, None]
     raw = prior * (loss.min(axis=0) / loss) ** _SHARPNESS
     return np.asarray(raw / raw.sum(axis=0))
 

@@ -13,7 +13,7 @@ from forecasting.models.boosted import Boosted
 from forecasting.models.naive import Naive
 from forecasting.models.seasonal_profile import FittedSeasonalProfile
 from forecasting.prepare.calendar import Holidays
-from forecasting.selection import Auto, FittedAuto
+from forecasting.selection import Auto, FittedAuto, _used, _weights
 from forecasting.serialise import dumps, loads
 from forecasting.series import TimeSeries
 
@@ -70,10 +70,10 @@ def test_where_nothing_beats_the_last_value_it_has_the_say_and_that_is_said() ->
     fitted = Auto().fit(past, horizon=6, levels=LEVELS)
     assert fitted.unpredictable
     assert fitted.names == ("naive", "boosted")
-    assert (fitted.weights[0].mean(axis=1) > 0.7).all()
+    np.testing.assert_allclose(fitted.weights[0], 0.7)
     assert re.fullmatch(
         r"unpredictable: serving observed load with headroom, or the forecast if higher "
-        r"\(7\d % naive and 2\d % boosted\): no season found; "
+        r"\(70 % naive and 30 % boosted\): no season found; "
         r"nothing beats the last value over 1\.2 days \(.* loses .* % more\)",
         fitted.explanation,
     )
@@ -88,6 +88,16 @@ def test_where_nothing_beats_the_last_value_it_has_the_say_and_that_is_said() ->
     )
     assert naive < boosted
     assert auto <= 1.01 * naive
+
+
+def test_where_the_last_value_is_hardly_ahead_it_has_little_of_the_say() -> None:
+    far = np.full((2, 3), 2.0)
+    for behind, say in ((0.0, None), (0.01, 0.35), (0.02, 0.7), (0.5, 0.7)):
+        losses = {"boosted": np.full((2, 3), 1 + behind), "seasonal-profile": far}
+        names = _used(losses)
+        assert names == (("boosted",) if say is None else ("naive", "boosted"))
+        weights = _weights(names, losses, 3)
+        np.testing.assert_allclose(weights, np.array([1.0] if say is None else [say, 1 - say])[:, None, None] + 0 * far)
 
 
 def test_a_few_minutes_of_history_are_the_ladders_first_rung() -> None:
