@@ -204,6 +204,8 @@ class Auto:
             member = fitted if name == "boosted" else attempt(profile, series, horizon)
             if member is not None:
                 members[name] = member
+        if not members:  # the one that was worth it could be fitted to the first part only
+            members, losses = {Naive.name: Naive().fit(series, horizon=horizon, levels=levels)}, {}
         weights = _weights(tuple(members), losses, len(contest.horizons))
         shares = dict(zip(members, weights.mean(axis=(1, 2)), strict=True))
         days = (len(series) - cut) * series.step / 86400

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from forecasting.batch import ForecastBatch, predict_many
+from forecasting.contest import attempt
 from forecasting.errors import InsufficientHistory, InvalidParameter
 from forecasting.models.boosted import Boosted
 from forecasting.models.naive import Naive
@@ -20,7 +21,7 @@ from forecasting.series import TimeSeries
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from forecasting.forecaster import FittedForecaster
+    from forecasting.forecaster import FittedForecaster, Forecaster
     from forecasting.windows import IntArray
 
 LEVELS = (0.5, 0.9, 0.95)
@@ -98,6 +99,19 @@ def test_where_the_last_value_is_hardly_ahead_it_has_little_of_the_say() -> None
         assert names == (("boosted",) if say is None else ("naive", "boosted"))
         weights = _weights(names, losses, 3)
         np.testing.assert_allclose(weights, np.array([1.0] if say is None else [say, 1 - say])[:, None, None] + 0 * far)
+
+
+def test_where_all_that_was_compared_can_no_longer_be_fitted_it_is_the_last_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    series = schedule(4)
+
+    def brittle(forecaster: Forecaster, of: TimeSeries, horizon: int) -> FittedForecaster | None:
+        return attempt(forecaster, of, horizon) if forecaster.name == "seasonal-profile" and len(of) < 1152 else None
+
+    monkeypatch.setattr("forecasting.selection.attempt", brittle)
+    fitted = Auto().fit(series, horizon=6, levels=LEVELS)
+    assert (fitted.names, fitted.unpredictable) == (("naive",), True)
 
 
 def test_a_few_minutes_of_history_are_the_ladders_first_rung() -> None:
