@@ -34,6 +34,7 @@ __all__ = [
     "Growth",
     "Sample",
     "anchors",
+    "as_they_count",
     "fit_quantiles",
     "held_out_from",
     "long_enough",
@@ -184,20 +185,32 @@ def _origins(
         end: Origins are before it.
         each: How many.
         turn: Which anchor of how many: they take turns, so that together they see more origins.
-        density: How often each position is wanted, relative to others: as systematic sampling does it (Madow, "On the
-            theory of systematic sampling, II", Annals of Mathematical Statistics 20, 1949); None: all alike, once.
+        density: How often each position is wanted, relative to others; None: all alike, once.
     """
     origins = np.arange(first, max(first, end), dtype=np.int64)
     origins = origins[~np.isnan(y[origins])]
     which, of = turn
     if density is not None and len(origins):
-        reached = np.cumsum(density[origins], dtype=np.float64)
-        wanted = (np.arange(each) + (which + 0.5) / of) * (reached[-1] / each)
-        origins = origins[np.minimum(np.searchsorted(reached, wanted), len(origins) - 1)]
+        origins = origins[as_they_count(density[origins], each, begin=(which + 0.5) / of)]
     elif len(origins) > each:
         origins = origins[(np.arange(each) * len(origins) + which * len(origins) // of) // each % len(origins)]
         origins.sort()
     return origins
+
+
+def as_they_count(weight: NDArray[np.floating], count: int, *, begin: float = 0.5) -> IntArray:
+    """So many indices in order, each as often as its weight is a share of all, by systematic sampling.
+
+    Source: Madow, "On the theory of systematic sampling, II", Annals of Mathematical Statistics 20, 1949.
+
+    Args:
+        weight: Not negative, not all 0; shape (N,), not empty.
+        count: How many.
+        begin: Where the first lies in its share of the whole, between 0 and 1.
+    """
+    reached = np.cumsum(weight, dtype=np.float64)
+    wanted = (np.arange(count) + begin) * (reached[-1] / count)
+    return np.asarray(np.minimum(np.searchsorted(reached, wanted), len(weight) - 1))
 
 
 def _rows(past: Past, origins: Sequence[IntArray], horizon: int, kinds: Sequence[Kind]) -> list[Rows]:

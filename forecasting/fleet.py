@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from forecasting.boosting import KINDS, Growth, Sample, anchors, fit_quantiles, sample
+from forecasting.boosting import KINDS, Growth, Sample, anchors, as_they_count, fit_quantiles, sample
 from forecasting.errors import FitFailed, InvalidState
 from forecasting.features.scalefree import Kind, Past, Scale
 from forecasting.generate import any_series
@@ -26,12 +26,9 @@ from forecasting.trees import Forest, TreeEnsemble  # msgspec reads the annotati
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from forecasting.features.rolling import Float32Array
     from forecasting.forecaster import FittedForecaster
     from forecasting.series import FloatArray, TimeSeries
-    from forecasting.windows import IntArray
 
 __all__ = [
     "FLEETS",
@@ -189,17 +186,10 @@ def grown_fleet(parts: Sequence[Lessons], *, growth: Growth = GROWTH) -> FleetMo
     ensembles = {}
     for kind in KINDS:
         weight = np.concatenate([part.weight[kind] / part.weight[kind].sum(dtype=np.float64) for part in parts])
-        taken = _as_they_count(weight, min(growth.rows, len(weight)))
+        taken = as_they_count(weight, min(growth.rows, len(weight)))
         x, y = (np.concatenate([getattr(part, name)[kind] for part in parts])[taken] for name in ("x", "y"))
         ensembles[kind] = fit_quantiles(x, y, np.ones(len(taken)), growth=growth)
     return FleetModel(value=ensembles["value"], peak=ensembles["peak"], series=sum(part.series for part in parts))
-
-
-def _as_they_count(weight: NDArray[np.floating], count: int) -> IntArray:
-    """So many indices, each as often as its weight is a share of all; systematic sampling, see `samples`."""
-    reached = np.cumsum(weight, dtype=np.float64)
-    wanted = (np.arange(count) + 0.5) * (reached[-1] / count)
-    return np.asarray(np.minimum(np.searchsorted(reached, wanted), len(weight) - 1))
 
 
 def _views(series: TimeSeries, kind: Kind, rows: int) -> list[Sample]:
