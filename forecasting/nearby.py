@@ -109,20 +109,17 @@ class Nearby:
         y = train.y.astype(np.float64) / train.spread
         weight = train.weight if train.alike else train.weight * train.spread
         seen = _regressors(train.x, train.spread, answer)
-        lines = np.zeros((count, seen.shape[1], len(LEVELS)))
+        lines = np.zeros((count, seen.shape[1], len(LEVELS)), dtype=np.float32)
         lines[:, -len(LEVELS) :] = np.eye(len(LEVELS))
+        start = np.empty((len(train), len(LEVELS)))
         for i in range(count):
             rows = train.anchor == i
             if np.count_nonzero(rows) >= _LEAST_ROWS:
                 lines[i] = np.stack([_line(seen[rows], y[rows], weight[rows], level) for level in LEVELS], axis=1)
-        stored = lines.astype(np.float32)
-        start = np.empty((len(train), len(LEVELS)))
-        for i in range(count):
-            rows = train.anchor == i
-            start[rows] = _along(seen[rows], stored[i].astype(np.float64))
+            start[rows] = _along(seen[rows], lines[i].astype(np.float64))  # as it is stored, not as it was found
         trees = Features(train.x, min_rows=_GROWTH.min_rows).fit_quantiles(y, weight, growth=_GROWTH, start=start)
         beyond = anchors[count] if count < len(anchors) else 0
-        return cls(horizons=tuple(anchors[:count]), beyond=beyond, lines=stored, trees=Forest.of(trees))
+        return cls(horizons=tuple(anchors[:count]), beyond=beyond, lines=lines, trees=Forest.of(trees))
 
     def instead(
         self, own: FloatArray, x: Float32Array, spread: Float32Array, answer: FloatArray, ahead: IntArray
