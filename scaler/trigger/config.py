@@ -300,10 +300,10 @@ class TriggerConfig:
     premium: float = parameter(
         "premium",
         number(minimum=0.01, maximum=10.0),
-        default=0.23,
+        default=0.24,
         group=_DECIDING,
         doc="For `quantile: auto`: what the 0.9-quantile of the forecast may add on average to what its median asks "
-        "for: 0.23 is a bit less than a quarter. Higher ones may add more, by the same factor for each halving of the "
+        "for: 0.24 is a bit less than a quarter. Higher ones may add more, by the same factor for each halving of the "
         "risk. The highest quantile from 0.9 to 0.99 (0.9865 up to a `leadTime` of 90s) that keeps to it is served, "
         "the median if none does, and none higher than there is need for: a load that can be foreseen gets a high one, "
         "and one that cannot does not cost a fortune.",

@@ -59,7 +59,7 @@ def test_the_least_that_works_has_the_documented_defaults() -> None:
         holidays="",
         lead_time=180.0,
         quantile=None,
-        premium=0.23,
+        premium=0.24,
         cost_ratio=None,
         headroom=1.07,
         mode="active",
