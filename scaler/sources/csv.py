@@ -30,15 +30,22 @@ _FINER = {"milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
 _MARKS = {";": "a semicolon", "\t": "a tab", "|": "a bar"}
 _STEP_FROM = 1000  # samples: the step must not depend on what comes late in the file
 # Where distances differ by seconds: what people sample at, if the median distance is this near to it.
-_USUAL_STEPS = (1, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600)
+_USUAL_STEPS = (
+    *(1, 5, 10, 15, 20, 30),
+    *(60, 120, 180, 300, 600, 900, 1200, 1800),
+    *(3600, 7200, 10_800, 14_400, 21_600, 28_800, 43_200, 86_400),
+)
+# In parts of a step: how near to a usual step the median distance must be, and how late a sample may be for its moment.
 _NEAR = 0.05
+_MOST = 0.9  # of the samples: no others are late or in time
 
 
 def read_csv(path: Path, *, step: int | None = None) -> TimeSeries:
     """The series in a file.
 
     The first column is the time, epoch seconds or ISO 8601 (UTC where no zone is given), the second the value; an
-    empty one or NaN is a missing sample. More columns are ignored, and so is a first line that names them.
+    empty one or NaN is a missing sample. More columns are ignored, and so is a first line that names them. Where some
+    samples are a bit late for the moments of the grid and others are not, the late ones count as in time.
 
     Args:
         path: The file.
@@ -69,7 +76,7 @@ def read_csv(path: Path, *, step: int | None = None) -> TimeSeries:
             f"{path}: from {iso(samples[0][0])} to {iso(samples[-1][0])} at a step of {step} s are more than "
             f"{MAX_SAMPLES} samples; are the times in seconds?"
         )
-    return TimeSeries.from_samples(samples, step=step)
+    return TimeSeries.from_samples(_in_time(samples, step), step=step)
 
 
 def _no_text(path: Path, error: UnicodeDecodeError) -> str:
@@ -153,14 +160,38 @@ def _value(text: str, path: str, line: int) -> float:
 def _step(samples: list[tuple[float, float]]) -> int:
     """The most common distance, the shorter of two equally common ones.
 
-    Where most distances are no multiples of it, as when each sample bears the second that it was scraped in, the usual
-    step that their median is near to, if there is one.
+    The usual step that their median is near to, if there is one, where most distances are no multiples of the common
+    one, as when each sample bears the second that it was scraped in, or where the times keep to the usual one better.
     """
     times = [time for time, _ in samples[:_STEP_FROM]]
     apart = [max(1, round(after - before)) for before, after in itertools.pairwise(times)]
     seen = Counter(apart)
     common = min(seen, key=lambda distance: (-seen[distance], distance))
-    if 2 * sum(distance % common == 0 for distance in apart) < len(apart):
-        median = statistics.median(apart)
-        return next((usual for usual in _USUAL_STEPS if abs(usual - median) <= _NEAR * median), common)
-    return common
+    median = statistics.median(apart)
+    usual = next((step for step in _USUAL_STEPS if abs(step - median) <= _NEAR * median), common)
+    uneven = 2 * sum(distance % common == 0 for distance in apart) < len(apart)
+    return usual if uneven or _drift(times, usual) < _drift(times, common) else common
+
+
+def _drift(times: list[float], step: int) -> float:
+    """How far the times are, in the mean, from the multiples of a step that the first of them begins, seconds.
+
+    Lateness does not add up, a wrong step does: of samples at 0, 61, 120, 181, 240, 301 s and so on, every other one a
+    second late, more distances are 61 s than 59 s, and the thousandth is far from a multiple of either.
+    """
+    return statistics.fmean(min((time - times[0]) % step, (times[0] - time) % step) for time in times)
+
+
+def _in_time(samples: list[tuple[float, float]], step: int) -> list[tuple[float, float]]:
+    """The samples, those a bit late at their moments, if others are in time: as one moment's, they would be the next's.
+
+    A grid's sample is the last one up to its moment: with 59.9 and 120.1 s, the one at 60 s would be known, that at
+    120 s not, and the one at 180 s known twice.
+    """
+    late = [time % step for time, _ in samples[:_STEP_FROM]]
+    near = _NEAR * step
+    after = sum(0 < beyond <= near for beyond in late)
+    before = sum(beyond == 0 or step - beyond <= near for beyond in late)
+    if not after or not before or after + before < _MOST * len(late):
+        return samples
+    return [(time - time % step if time % step <= near else time, value) for time, value in samples]

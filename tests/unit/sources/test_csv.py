@@ -49,6 +49,34 @@ def test_where_scrapes_are_seconds_late_the_step_is_what_was_meant(tmp_path: Pat
     assert read_csv(written(tmp_path, "".join(f"{300 * n},{n}\n" for n in [*rows, 30, 31, 32]))).step == 300
 
 
+@pytest.mark.parametrize(
+    ("step", "late"), [(86400, (0, -1)), (86400, (0, -1, 1)), (60, (0, 1)), (1, (0.0, 0.04, -0.03))]
+)
+def test_samples_about_the_moments_of_a_grid_are_of_these_moments(
+    tmp_path: Path, step: int, late: tuple[float, ...]
+) -> None:
+    path = written(tmp_path, "".join(f"{step * n + late[n % len(late)]},{n}\n" for n in range(1, 21)))
+    series = read_csv(path)
+    assert (series.start, series.step) == (step, step)
+    assert series.values.tolist() == list(range(1, 21))
+
+
+def test_days_that_begin_at_a_local_midnight_stay_days_when_clocks_change(tmp_path: Path) -> None:
+    """The Azores': an hour after UTC's midnight in winter, with it in summer."""
+    times = [86400 * n + (3600 if n <= 10 else 0) for n in range(1, 21)]
+    series = read_csv(written(tmp_path, "".join(f"{time},{n}\n" for n, time in enumerate(times, 1))))
+    assert (series.start, series.step) == (86400, 86400)
+    assert series.values.tolist() == list(range(1, 21))
+
+
+def test_samples_that_are_all_late_or_at_any_second_are_the_next_moments(tmp_path: Path) -> None:
+    series = read_csv(written(tmp_path, "61,1\n121,2\n181,3\n241,4\n"))
+    assert (series.start, series.values.tolist()) == (120, [1.0, 2.0, 3.0, 4.0])
+    anyhow = [61, 90, 120, 175, 200]
+    series = read_csv(written(tmp_path, "".join(f"{time},{n}\n" for n, time in enumerate(anyhow))), step=60)
+    assert series.values.tolist()[:2] == [2.0, 3.0]  # the last one up to the moment
+
+
 def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "load.csv"
     path.write_bytes(b"\xef\xbb\xbftime,load\r\n60,1\r\n120,2\r\n")
