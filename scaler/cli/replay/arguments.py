@@ -60,9 +60,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--premium",
         type=typed(number(minimum=0.01, maximum=10.0)),
-        default=defaults["premium"],
         metavar="P",
-        help="what a chosen quantile may add to the median (default: %(default)g)",
+        help=f"what a chosen quantile may add to the median (default: {defaults['premium']:g})",
     )
     add(
         "--headroom",
@@ -258,6 +257,10 @@ def read_study(arguments: argparse.Namespace) -> tuple[str, Study, int]:
         SourceError: The series cannot be read.
         InvalidSettings: The arguments do not fit each other or the series.
     """
+    if arguments.premium is not None and arguments.quantile is not None:
+        raise InvalidSettings(
+            [f"--premium chooses the quantile, so it excludes --quantile {arguments.quantile:g}; give only one of them"]
+        )
     name, series = read_history(arguments)
     if arguments.step is not None:
         try:

@@ -111,6 +111,7 @@ def _forecast(
 ) -> list[Fitted]:
     """The forecasts of the test part, made as they would have been made then."""
     series, policy = study.series, study.decision
+    premium = SCHEMA.defaults["premium"] if arguments.premium is None else arguments.premium
     first, known = arguments.forecaster, default_registry().names()
     if first not in known:  # the default, in an installation without what it needs
         raise InvalidSettings([f"--forecaster {first} is not there; there are {', '.join(known)}"])
@@ -129,7 +130,7 @@ def _forecast(
             history=max(1, int(SCHEMA.defaults["history_window"]) // series.step),
             steps=horizon(window=policy.window, step=series.step, forecast_max_age=0.0),
             events=study.events,
-            premium=arguments.premium if None in quantiles else None,
+            premium=premium if None in quantiles else None,
             highest=highest_level(policy.lead_time),
             time_zone=study.time_zone,
             holidays=study.holidays,

@@ -111,6 +111,14 @@ def test_a_quantile_is_chosen_by_what_it_adds(trace: Path, capsys: pytest.Captur
     assert f"auto, {quantiles[1]:g}" in capsys.readouterr().out
 
 
+def test_a_premium_beside_a_quantile_is_refused(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert replay(trace, "--target", 10, "--quantile", 0.9, "--premium", 0.3) == 1
+    assert capsys.readouterr().err == (
+        "foresail replay: settings: --premium chooses the quantile, so it excludes --quantile 0.9; "
+        "give only one of them\n"
+    )
+
+
 def test_the_behavior_that_is_recommended_is_that_of_the_docs(tmp_path: Path) -> None:
     page = Path(__file__).parents[3] / "docs" / "scaledobject.md"
     manifest = tmp_path / "scaledobject.json"
