@@ -27,7 +27,13 @@ def seasons_in_words(lengths: Sequence[int]) -> str:
 
 
 def reason_for(
-    shares: Mapping[str, float], losses: Mapping[str, float], *, days: float, won: bool, seasons: Sequence[int] | None
+    shares: Mapping[str, float],
+    losses: Mapping[str, float],
+    *,
+    days: float,
+    won: bool,
+    seasons: Sequence[int] | None,
+    young: bool = False,
 ) -> str:
     """The sentence.
 
@@ -37,6 +43,7 @@ def reason_for(
         days: That they competed over.
         won: Whether one of them is worth more than the last value.
         seasons: That were found, their lengths in seconds; None: nobody looked.
+        young: Whether the shares are those of other series' first days, where nobody won.
     """
     found = "" if seasons is None else f"{seasons_in_words(seasons)}; "
     over = f"over {days:.1f} days" if days >= 1.0 else f"over {round(1440 * days)} minutes"
@@ -44,13 +51,15 @@ def reason_for(
         (best, least), *rivals = sorted([*losses.items(), (_LAST, 1.0)], key=lambda one: one[1])
         beaten = [f"{name} by {_percent(1 - least / loss) if loss else '0 %'}" for name, loss in rivals]
         return f"{found}{best} beats {_listed(beaten)} {over}: {_shares(shares)}"
-    if losses or set(shares) == {"naive"}:
-        served = f"unpredictable: serving observed load with headroom, or the forecast if higher ({_shares(shares)})"
-        if not losses:
-            return f"{served}: the history is too short for more"
-        judged = [f"{name} {_against_last(losses[name])}" for name in sorted(losses, key=lambda name: losses[name])]
-        return f"{served}: {found}nothing beats the last value {over} ({', '.join(judged)})"
-    return f"{found}{_shares(shares)}, as on the first days of other series: the history is too short to compare them"
+    judged = [f"{name} {_against_last(losses[name])}" for name in sorted(losses, key=lambda name: losses[name])]
+    nothing = f"nothing beats the last value {over} ({', '.join(judged)})"
+    if young:
+        usual = f"{found}{_shares(shares)}, as on the first days of other series"
+        return f"{usual}: {nothing if losses else 'the history is too short to compare them'}"
+    served = f"unpredictable: serving observed load with headroom, or the forecast if higher ({_shares(shares)})"
+    if not losses:
+        return f"{served}: the history is too short for more, or too little of it is known"
+    return f"{served}: {found}{nothing}"
 
 
 def _against_last(loss: float) -> str:

@@ -234,17 +234,16 @@ class Auto:
         cut = len(series) - len(series) // 3
         if series.known >= 86400 / series.step:
             losses = Contest(series, cut, horizon).losses({name: methods[name] for name in members})
-        if not _any_won(losses):
-            losses = {}
         weights = np.array([_YOUNG[name] for name in members])[:, :, None]
+        won = _any_won(losses)
         for row, name in enumerate(members):
-            if name in losses:
+            if won and name in losses:
                 weights[row] *= losses[name].mean(axis=1, keepdims=True) ** -_CAUTION
         weights = weights / weights.sum(axis=0)
         shares = dict(zip(members, weights.mean(axis=(1, 2)).tolist(), strict=True))
         losses.pop(Naive.name, None)
         days = (len(series) - cut) * series.step / 86400
-        said = _explained(shares, losses, days, members.get(SeasonalProfile.name), series)
+        said = _explained(shares, losses, days, members.get(SeasonalProfile.name), series, young=True)
         return _mean_of(members, weights, series, (1,), explanation=said)
 
     def _brief(self, series: TimeSeries, horizon: int) -> FittedAuto:
@@ -381,10 +380,12 @@ def _explained(
     days: float,
     profile: FittedForecaster | None,
     series: TimeSeries,
+    *,
+    young: bool = False,
 ) -> str:
     """In words; `profile` is what was fitted of `seasonal-profile`, which knows the seasons."""
     seasons = None
     if isinstance(profile, FittedSeasonalProfile):
         seasons = [one.length * series.step for one in profile.design.profiles]
     overall = {name: float(loss.mean()) for name, loss in losses.items()}
-    return reason_for(weights, overall, days=days, won=_any_won(losses), seasons=seasons)
+    return reason_for(weights, overall, days=days, won=_any_won(losses), seasons=seasons, young=young)
