@@ -49,8 +49,11 @@ def reason_for(
     over = f"over {days:.1f} days" if days >= 1.0 else f"over {round(1440 * days)} minutes"
     if losses and won:
         (best, least), *rivals = sorted([*losses.items(), (_LAST, 1.0)], key=lambda one: one[1])
-        beaten = [f"{name} by {_percent(1 - least / loss) if loss else '0 %'}" for name, loss in rivals]
-        return f"{found}{best} beats {_listed(beaten)} {over}: {_shares(shares)}"
+        ahead = {name: round(100 * (1 - least / loss)) if loss else 0 for name, loss in rivals}
+        level = [name for name, percent in ahead.items() if not percent]
+        beaten = [f"{name} by {percent} %" for name, percent in ahead.items() if percent]
+        first = f"{best}, level with {_listed(level)}," if level else best
+        return f"{found}{first} beats {_listed(beaten)} {over}: {_shares(shares)}"
     judged = [f"{name} {_against_last(losses[name])}" for name in sorted(losses, key=lambda name: losses[name])]
     nothing = f"nothing beats the last value {over} ({', '.join(judged)})"
     if young:

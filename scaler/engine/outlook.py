@@ -23,6 +23,8 @@ def snapshot(series: SeriesState, trigger: TriggerState, *, now: float, settings
     model = series.models.get(trigger.model_key)
     outlook = _known_outlook(series, trigger, model, now=now, settings=settings)
     note = "the first fit is under way" if model is None else model.note()
+    if not len(series.history):
+        note = "no past of the load is known yet"
     if outlook is not None and outlook is trigger.recalled:
         note = "the forecast is from before the restart"
     if series.past_error:

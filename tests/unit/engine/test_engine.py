@@ -64,7 +64,7 @@ class TestFirstSight:
         await settled(bench)
         snapshot = bench.snapshot(trigger)
         assert (snapshot.observed, snapshot.outlook) == (100.0, None)
-        assert snapshot.note == "the first fit is under way"
+        assert snapshot.note == "no past of the load is known yet"
 
     async def test_a_query_that_follows_the_replicas_is_warned_of(self, bench: Any) -> None:
         trigger = bench.register(query="avg(load)")

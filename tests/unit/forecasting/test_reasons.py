@@ -50,8 +50,8 @@ def test_seasons_are_named_as_people_do(lengths: list[int], says: str) -> None:
             2.0,
             True,
             (
-                "daily season found; seasonal-profile beats boosted by 0 % and the last value by 100 % over 2.0 days: "
-                "60 % boosted and 40 % seasonal-profile"
+                "daily season found; seasonal-profile, level with boosted, beats the last value by 100 % over 2.0 "
+                "days: 60 % boosted and 40 % seasonal-profile"
             ),
         ),
         (
