@@ -257,8 +257,8 @@ class Settings:
         BYTES,
         default=0,
         group=_QUOTAS,
-        doc="Bytes of samples in memory, eight for each step of `historyTimeWindow`; triggers that would need more "
-        "are refused.",
+        doc="Bytes of samples in memory, 4.1 for each step of `historyTimeWindow` and a bit beyond; triggers that "
+        "would need more are refused.",
     )
 
     observed_max_age: float = parameter(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scaler.engine.beside import beside_ids
+from scaler.engine.history import bytes_held
 from scaler.errors import InvalidTrigger, TenantRefused
 from scaler.tenancy.ledger import Ledger
 from scaler.tenancy.promql import enforce
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["bound", "counted", "ledger_of", "tenant_name"]
 
-_BYTES_A_SAMPLE = 8
 _NAMESPACES = 65_536  # whose quotas are remembered
 
 
@@ -77,7 +77,7 @@ def counted(ledger: Ledger, config: TriggerConfig, *, samples: int) -> Iterator[
         config.key.id,
         namespace=config.namespace_of_object,
         series=config.series_id,
-        size=_BYTES_A_SAMPLE * samples,
+        size=bytes_held(samples),
         beside=beside_ids(config),
     )
     try:

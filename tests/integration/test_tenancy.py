@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHOP, BANK = 3.0, 1000.0
-QUOTAS = {"triggers": 4, "series": 3, "bytes": 20_000, "fits": 2}
+QUOTAS = {"triggers": 4, "series": 3, "bytes": 10_000, "fits": 2}
 TOKENS = {"shop": "the-shop-s-own-token", "ops": "the-operators-token"}
 QUERIES = [
     "sum(load)",

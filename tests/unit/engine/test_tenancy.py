@@ -57,7 +57,7 @@ async def test_what_a_tenant_has_no_right_to_is_refused(make_workbench: Callable
 
 
 async def test_a_noisy_namespace_is_refused_and_its_neighbour_is_not(make_workbench: Callable[..., Any]) -> None:
-    bench = make_workbench(namespace_triggers=3, namespace_series=2, namespace_bytes=1_000_000)
+    bench = make_workbench(namespace_triggers=3, namespace_series=2, namespace_bytes=600_000)
     for n in range(5):
         bench.register(f"web-{n}", namespace="noisy", query=f"q{n % 2}")
     bench.register("more", namespace="greedy", query="a", historyTimeWindow="400d", queryStep="5m")
@@ -73,7 +73,7 @@ async def test_a_noisy_namespace_is_refused_and_its_neighbour_is_not(make_workbe
     assert {error for error, _ in refusals(bench)} == {"LimitReached"}
     bench.register("two", namespace="greedy", query="b", historyTimeWindow="400d", queryStep="5m")
     assert "namespace greedy has" in refusals(bench)[-1][1]
-    assert "its quota namespace_bytes is 1000000" in refusals(bench)[-1][1]
+    assert "its quota namespace_bytes is 600000" in refusals(bench)[-1][1]
 
 
 async def test_a_trigger_that_cannot_be_opened_is_not_counted(make_workbench: Callable[..., Any]) -> None:
