@@ -9,7 +9,7 @@ beside them, as they are or in thirty disguises each, traces left out lost as mu
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
@@ -24,7 +24,7 @@ from forecasting.serialise import dumps, loads, stored_as
 from forecasting.trees import Forest, TreeEnsemble  # msgspec reads the annotations of FleetModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from forecasting.features.rolling import Float32Array
     from forecasting.forecaster import FittedForecaster
@@ -156,25 +156,48 @@ def lessons_of(series: Iterable[TimeSeries], *, rows: int) -> Lessons:
 
 def generated_lessons(count: int, *, seed: int) -> Lessons:
     """Rows of so many generated series, the same for the same seed; every third one may be unsteady."""
-    drawn = (
-        any_series(np.random.default_rng([seed, number]), days=_GENERATED_DAYS, unsteady=number % 3 == 2)
-        for number in range(count)
-    )
-    return lessons_of(drawn, rows=_GENERATED_ROWS)
+    return lessons_of(_generated(count, seed=seed), rows=_GENERATED_ROWS)
 
 
-def train_fleet(series: Sequence[TimeSeries], *, growth: Growth = GROWTH) -> FleetModel:
+def _generated(count: int, *, seed: int) -> Iterator[TimeSeries]:
+    for number in range(count):
+        yield any_series(np.random.default_rng([seed, number]), days=_GENERATED_DAYS, unsteady=number % 3 == 2)
+
+
+def train_fleet(
+    series: Sequence[TimeSeries],
+    *,
+    growth: Growth = GROWTH,
+    generated: int = 0,
+    seed: int = 1,
+    told: Callable[[int, int], None] = lambda _done, _all: None,
+) -> FleetModel:
     """Trains a fleet model on histories; each series counts the same, whatever its length.
+
+    Generated series beside them count as much as all histories together: they show what a few histories do not.
 
     Args:
         series: Histories of a day and a half or more; shorter ones are left out. Steps may differ.
-        growth: How trees are grown; `rows` in all.
+        growth: How trees are grown; `rows` of the histories, and as many of generated series.
+        generated: How many generated series there are.
+        seed: Of all that is drawn.
+        told: Called with the series looked at and their number.
 
     Raises:
         FitFailed: No series is long enough.
     """
-    enough = sum(one.known * one.step >= _LEAST_SECONDS for one in series)
-    return grown_fleet([lessons_of(series, rows=growth.rows // max(1, enough))], growth=growth)
+    enough, total = sum(one.known * one.step >= _LEAST_SECONDS for one in series), len(series) + generated
+
+    def counted(some: Iterable[TimeSeries], *, before: int) -> Iterator[TimeSeries]:
+        for number, one in enumerate(some, start=before + 1):
+            yield one
+            told(number, total)
+
+    parts = [lessons_of(counted(series, before=0), rows=growth.rows // max(1, enough))]
+    if generated:
+        drawn = counted(_generated(generated, seed=seed), before=len(series))
+        parts.append(lessons_of(drawn, rows=_GENERATED_ROWS))
+    return grown_fleet(parts, growth=replace(growth, rows=len(parts) * growth.rows))
 
 
 def grown_fleet(parts: Sequence[Lessons], *, growth: Growth = GROWTH) -> FleetModel:

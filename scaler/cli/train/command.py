@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
             if isinstance(champion, Network):
                 challenger, losses = _network(plan, split, champion, progress)
             else:
-                challenger, losses = _fleet(split, progress)
+                challenger, losses = _fleet(plan, split, progress)
         except FitFailed as error:
             raise TrainingFailed(str(error)) from error
         with progress.task("forecasting what was kept back") as told:
@@ -68,10 +68,10 @@ def _champion(plan: Plan) -> Trained:
     return read_trained(plan.champion, plan.kind)
 
 
-def _fleet(split: Split, progress: Progress) -> tuple[Trained, list[float]]:
+def _fleet(plan: Plan, split: Split, progress: Progress) -> tuple[Trained, list[float]]:
     """A fleet model, its trees grown anew; it has no validation losses."""
-    with progress.task("growing trees"):
-        return train_fleet(split.train), []
+    with progress.task("looking at histories, growing trees") as told:
+        return train_fleet(split.train, generated=plan.generated, seed=plan.seed, told=told), []
 
 
 def _network(plan: Plan, split: Split, champion: Network, progress: Progress) -> tuple[Trained, list[float]]:

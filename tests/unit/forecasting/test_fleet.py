@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from forecasting.fleet import (
     generated_lessons,
     grown_fleet,
     known_fleet,
+    lessons_of,
     remember_fleet,
     train_fleet,
 )
@@ -65,6 +68,15 @@ def test_series_too_short_to_learn_from_are_left_out(model: FleetModel) -> None:
     assert with_short.to_bytes() == model.to_bytes()
     with pytest.raises(FitFailed, match="none of these 1 series has the day and a half"):
         train_fleet([daily(1.0, 3, days=1)], growth=GROWTH)
+
+
+def test_generated_series_count_as_much_as_all_histories_together() -> None:
+    own, told = [daily(1.0, 1), daily(1e6, 2)], []
+    model = train_fleet(own, growth=GROWTH, generated=3, seed=5, told=lambda done, total: told.append((done, total)))
+    assert told == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+    parts = [lessons_of(own, rows=GROWTH.rows // 2), generated_lessons(3, seed=5)]
+    assert model.to_bytes() == grown_fleet(parts, growth=replace(GROWTH, rows=2 * GROWTH.rows)).to_bytes()
+    assert model.series == 5
 
 
 def test_generated_lessons_are_the_same_for_the_same_seed() -> None:

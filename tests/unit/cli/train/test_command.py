@@ -75,9 +75,10 @@ def test_a_fleet_model_is_trained_by_the_same_command(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "fleet.bin"
-    assert main(["train", str(folder), "--model", "fleet", "--output", str(output), "--force", "--json"]) == 0
+    arguments = ("train", str(folder), "--model", "fleet", "--output", str(output), "--force", "--json")
+    assert main([*arguments, "--generated", "1"]) == 0
     assert json.loads(capsys.readouterr().out)["model"] == "fleet"
-    assert FleetModel.from_bytes(output.read_bytes()).series == 1
+    assert FleetModel.from_bytes(output.read_bytes()).series == 2
 
 
 def test_what_does_not_fit_is_told(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
