@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_SAMPLES", "MIN_SAMPLES", "TriggerConfig"]
 
-MAX_SAMPLES = 250_000  # in one history window: 2 MB a series, and 23 range queries to fill
+MAX_SAMPLES = 250_000  # in one history window: 1 MB a series, and 23 range queries to fill
 MIN_SAMPLES = 120  # fewer are no history to learn from
 
 _LOAD = "The load"
