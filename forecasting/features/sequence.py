@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forecasting.features.layout import BESIDE, BIN_AGES, DAYS, HORIZON_MINUTES, Layout, layout_of
 from forecasting.features.pasts import lead
 from forecasting.features.seen import FLOOR
 
@@ -30,35 +30,24 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from forecasting.features.pasts import Pasts, Window
+    from forecasting.features.pasts import Pasts
     from forecasting.features.rolling import Float32Array
     from forecasting.series import FloatArray
     from forecasting.windows import IntArray
 
 __all__ = ["ASKS", "BIN_AGES", "HORIZON_MINUTES", "STATICS", "TOKENS", "TOLD", "Inputs", "inputs", "reach"]
 
-# Horizons that the network is trained at; further ones are told as the furthest.
-HORIZON_MINUTES = 60
-_LEVEL = 15  # minutes whose mean is the level, 3 samples at least
-_DAYS = (1, 2, 3, 4, 5, 6, 7, 14)
-_BESIDE = (1, 7)  # days before, whose bins stand beside the last day's
-_AROUND = 15  # minutes: a job may come so much earlier or later
-_LATELY = (60, 360)  # minutes
-# Widths of bins in minutes, and how many of each: 24 hours in all, the oldest first.
-_BINS = ((120, 6), (60, 6), (30, 6), (15, 6), (5, 12), (2, 10), (1, 10))
 # A series that has shown no moves yet is taken to move like this, with the weight of so many samples.
 _USUAL_MOVE, _USUAL_COUNT = 0.25, 6.0
 _CUT = 12.0  # spreads
 _PERIODS = np.array([86400, 604800, 3600, 900])  # seconds
 
 #: Shapes of the inputs: tokens (T, F), features of an ask, features of the origin.
-TOKENS = (sum(count for _, count in _BINS), 4 + 2 * len(_BESIDE) + 1)
+TOKENS = (len(BIN_AGES) - 1, 4 + 2 * len(BESIDE) + 1)
 ASKS = 27
 #: So many of an ask's features tell of the series; the others say which ask it is, and its spread.
 TOLD = 22
-#: Where bins begin and end, minutes before the origin; shape (T + 1,).
-BIN_AGES = 1440.0 - np.concatenate([[0], np.cumsum(np.repeat(*np.array(_BINS).T))])
-STATICS = 12 + len(_DAYS)
+STATICS = 12 + len(DAYS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,8 +71,8 @@ class Inputs:
 
 def reach(step: int) -> int:
     """How many samples back the inputs look, for horizons up to a day: two weeks and a little."""
-    layout = _layout(step, (1,))
-    return _DAYS[-1] * layout.day + layout.level + layout.around + lead(step) + 2
+    layout = layout_of(step, (1,))
+    return DAYS[-1] * layout.day + layout.level + layout.around + lead(step) + 2
 
 
 def inputs(pasts: Pasts, horizons: Sequence[int]) -> Inputs:
@@ -93,7 +82,7 @@ def inputs(pasts: Pasts, horizons: Sequence[int]) -> Inputs:
         pasts: Where the origins are and what came before each.
         horizons: Steps, 1 or more, increasing; the asks are the values at them, then the peaks up to them.
     """
-    layout = _layout(pasts.step, tuple(horizons))
+    layout = layout_of(pasts.step, tuple(horizons))
     loads = _Loads(pasts.take(layout.windows), layout)
     end = layout.last + 1
     level = loads.mean(np.array([end - layout.level]), np.array([end])).astype(np.float64)
@@ -112,91 +101,6 @@ def inputs(pasts: Pasts, horizons: Sequence[int]) -> Inputs:
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Layout:
-    """Where everything lies on a grid of `step` seconds.
-
-    Former days' windows come first, then the last day with what comes before it, then the days that stand beside it
-    and one sample more, where their last bin ends.
-    """
-
-    day: int
-    level: int
-    around: int
-    near: int
-    stride: int
-    horizons: IntArray
-    windows: tuple[Window, ...]
-    width: int  # of a former day's window
-    before: int  # of its samples come before the origin's time of day
-    first: int  # column of the last day's window
-    last: int  # column of the origin
-    bins: IntArray  # (1 + beside, T, 2): first column and last + 1
-    widths: FloatArray  # of bins, as the network is told
-    lately: tuple[int, ...]  # of the strided moves
-    ahead: FloatArray  # (4, A): which ask it is
-
-    def ahead_of(self, level: FloatArray) -> FloatArray:
-        """Which ask it is, for as many origins; shape (4, N, A)."""
-        return np.broadcast_to(self.ahead[:, None], (4, len(level), self.ahead.shape[1]))
-
-
-@lru_cache(maxsize=64)
-def _layout(step: int, horizons: tuple[int, ...]) -> _Layout:
-    day, longest = max(1, 86400 // step), max(horizons)
-    level, around, stride = max(3, _steps(_LEVEL, step)), _steps(_AROUND, step), _steps(5, step)
-    before = max(level - 1, around)
-    before += lead(step)  # every window begins with what its first gap is filled from
-    width, recent = before + 1 + longest + around, lead(step) + day + level + longest
-    first = len(_DAYS) * width
-    last = first + recent
-    each = lead(step) + day
-    beside = [(days * day + each - 1, days * day) for days in _BESIDE]
-    beside[-1] = (beside[-1][0], beside[-1][1] - 1)
-    bins = last + 1 - day + np.arange(1 + len(_BESIDE))[:, None, None] * each + _bins(step, day)
-    return _Layout(
-        day=day,
-        level=level,
-        around=around,
-        near=_steps(5, step),
-        stride=stride,
-        horizons=np.array(horizons),
-        windows=(*((d * day + before, d * day - longest - around) for d in _DAYS), (recent, 0), *beside),
-        width=width,
-        before=before,
-        first=first,
-        last=last,
-        bins=bins,
-        widths=np.log(np.repeat(*np.array(_BINS).T)) / math.log(120),
-        lately=tuple(max(1, _steps(minutes, step) // stride) for minutes in _LATELY),
-        ahead=_ahead(np.array(horizons) * step / 60),
-    )
-
-
-def _bins(step: int, day: int) -> IntArray:
-    """First and last + 1 sample of each bin, counted from a day before the origin; shape (T, 2)."""
-    ages, age = [], 1440
-    for width, count in _BINS:
-        for _ in range(count):
-            # a bin holds the samples whose steps it overlaps: one at least, however long the step
-            newest = min(day - 1, (age - width) * 60 // step)
-            oldest = min(day, max(newest + 1, math.ceil(age * 60 / step)))
-            ages.append((day - oldest, day - newest))
-            age -= width
-    return np.array(ages, dtype=np.int64)
-
-
-def _ahead(minutes: FloatArray) -> FloatArray:
-    """Which ask it is; shape (4, A)."""
-    log = np.log(np.minimum(minutes, HORIZON_MINUTES)) / math.log(HORIZON_MINUTES)
-    none, ones = np.zeros_like(log), np.ones_like(log)
-    return np.concatenate([[none, log, none, log**2], [ones, none, log, log**2]], axis=1)
-
-
-def _steps(minutes: float, step: int) -> int:
-    return max(1, round(minutes * 60 / step))
-
-
 def _log(loads: FloatArray) -> Float32Array:
     """In single precision, ten times as fast and more than the features need."""
     out = np.add(loads, FLOOR, out=np.empty(loads.shape, dtype=np.float32), casting="same_kind")
@@ -211,7 +115,7 @@ class _Loads:
         layout: Which column is what.
     """
 
-    def __init__(self, loads: FloatArray, layout: _Layout) -> None:
+    def __init__(self, loads: FloatArray, layout: Layout) -> None:
         missing = np.isnan(loads)
         self.missing = missing if missing.any() else None
         self.loads = loads if self.missing is None else np.where(missing, 0.0, loads)
@@ -274,12 +178,12 @@ def _known(extremes: Float32Array) -> Float32Array:
     return np.where(np.isinf(extremes), np.float32(np.nan), extremes)
 
 
-def _lately(loads: _Loads, layout: _Layout) -> FloatArray:
+def _lately(loads: _Loads, layout: Layout) -> FloatArray:
     """How log-loads moved from positions of the last day, for each ask.
 
     Returns:
-        Mean square over the day and, for each of _LATELY, mean square, mean and maximum; shape (7, N, A). NaN where
-        nothing is known.
+        Mean square over the day and, for each of `Layout.lately`, mean square, mean and maximum; shape (7, N, A).
+        NaN where nothing is known.
     """
     width, end = layout.level, layout.last + 1 - layout.first
     level = loads.rolling_mean(layout.first, layout.last + 1, width)
@@ -300,7 +204,7 @@ def _lately(loads: _Loads, layout: _Layout) -> FloatArray:
     return _summed(moves.reshape(len(log), -1, ended.shape[1]), layout)
 
 
-def _summed(moves: Float32Array, layout: _Layout) -> FloatArray:
+def _summed(moves: Float32Array, layout: Layout) -> FloatArray:
     """What `_lately` tells of the moves, the latest first; shape (7, N, A)."""
     known = np.isfinite(moves)
     unknown = None if known.all() else ~known
@@ -322,7 +226,7 @@ def _summed(moves: Float32Array, layout: _Layout) -> FloatArray:
     return out
 
 
-def _of_days(loads: _Loads, layout: _Layout) -> FloatArray:
+def _of_days(loads: _Loads, layout: Layout) -> FloatArray:
     """What came after the same time on former days.
 
     Returns:
@@ -331,11 +235,11 @@ def _of_days(loads: _Loads, layout: _Layout) -> FloatArray:
     """
     around, near, half = layout.around, layout.near, len(layout.horizons)
     begin, then = layout.before + 1, layout.before + layout.horizons
-    days = layout.width * np.arange(len(_DAYS))[:, None]
-    log = loads.log[:, : layout.first].reshape(-1, len(_DAYS), layout.width)
+    days = layout.width * np.arange(len(DAYS))[:, None]
+    log = loads.log[:, : layout.first].reshape(-1, len(DAYS), layout.width)
     wide = np.maximum.accumulate(log[..., begin - around :], axis=2)
     peak = np.maximum.accumulate(log[..., begin:], axis=2)
-    out = np.empty((len(_DAYS), 4, len(log), 2 * half), dtype=np.float32)
+    out = np.empty((len(DAYS), 4, len(log), 2 * half), dtype=np.float32)
     by_day = out.transpose(2, 0, 1, 3)  # origins first, as in the loads
     by_day[:, :, 0, :half], by_day[:, :, 0, half:] = log[..., then], peak[..., then - begin]
     by_day[:, :, 1, :half] = loads.mean(days + then - near, days + then + near + 1)
@@ -399,13 +303,13 @@ def _moves(lately: FloatArray, spread: FloatArray) -> FloatArray:
     return out
 
 
-def _tokens(loads: _Loads, layout: _Layout, level: Float32Array, spread: Float32Array) -> Float32Array:
+def _tokens(loads: _Loads, layout: Layout, level: Float32Array, spread: Float32Array) -> Float32Array:
     """The sequence: for each bin mean, highest and lowest, share known, the same bin of other days, its width."""
     mean, share = loads.bins(layout.bins)
     today = layout.bins[0].reshape(-1)
     log = loads.log
     # mean, highest, lowest; means of the other days
-    found = np.empty((len(log), 3 + len(_BESIDE), TOKENS[0]), dtype=np.float32)
+    found = np.empty((len(log), 3 + len(BESIDE), TOKENS[0]), dtype=np.float32)
     found[:, 0], found[:, 3:] = mean[:, 0], mean[:, 1:]
     found[:, 1] = _known(np.maximum.reduceat(log, today, axis=1)[:, ::2])
     if loads.missing is not None:
