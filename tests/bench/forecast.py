@@ -30,6 +30,7 @@ from forecasting.registry import default_registry, fitting
 from forecasting.serialise import dumps
 from forecasting.series import TimeSeries
 from tests.bench.as_read import LEVELS_READ, QUANTILES, AsRead, as_read
+from tests.bench.boosted_baseline import BASELINES
 from tests.bench.ties import shared_coverage
 from tests.bench.yardstick import SHARE, proportional_losses
 
@@ -130,6 +131,8 @@ def kept(arguments: argparse.Namespace, what: str, judged: Callable[[int, int], 
 
 def made(method: str, trace: str, networks: Path | None) -> Forecaster:
     """The method; if it uses the recurrent network, with one that has not seen the trace, where there are such."""
+    if method in BASELINES:
+        return BASELINES[method]
     if networks is None or method not in NETWORKED:
         return default_registry().create(method)
     digest = NETWORKS.remember(Network.from_bytes((networks / f"{trace}.bin").read_bytes()))
