@@ -12,7 +12,7 @@ from forecasting.models.naive import Naive
 from forecasting.series import TimeSeries
 from tests.bench.against import ASKED, kept
 from tests.bench.against import losses as losses_of
-from tests.bench.bands import losses
+from tests.bench.bands import losses, off
 from tests.bench.forecast import DAY, LEVELS, STRIDE, judge
 
 if TYPE_CHECKING:
@@ -61,3 +61,11 @@ def test_losses_are_read_from_what_the_bench_kept(tmp_path: Path) -> None:
     # `naive` has additive bands calibrated with each fit: these are the same but for fewer origins to calibrate on
     same = losses(series, 15, path="last", share=None, when="daily")
     assert table[row].tolist() == pytest.approx(same.tolist(), rel=0.03)
+
+
+def test_how_far_ratios_are_from_known_ones_is_told_from_level_to_level() -> None:
+    ratios = {"day-15": np.array([1.0, 2.0, 2.0, 4.0]), "week-60": np.array([1.0, 1.0, 1.0, 1.0])}
+    alike = {what: 1.3 * each for what, each in ratios.items()}  # other traces: all levels alike
+    assert off(ratios, alike) == pytest.approx(0.0, abs=1e-12)
+    assert off(ratios, {"day-15": np.array([1.0, 2.0, 2.0, 4.0 * np.e])}) == pytest.approx(np.sqrt(1 / 3))
+    assert off(ratios, {}) == 0.0
