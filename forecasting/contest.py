@@ -17,6 +17,7 @@ from forecasting.errors import FitFailed, InsufficientHistory
 from forecasting.evaluation import pinball_loss
 from forecasting.features.scalefree import Scale
 from forecasting.models.naive import Naive
+from forecasting.windows import scattered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +40,7 @@ class Contest:
     def __init__(self, series: TimeSeries, cut: int, horizon: int) -> None:
         self._series = series
         last = max(cut + 1, len(series) - horizon)
-        self._origins = np.unique(np.linspace(cut, last - 1, _ORIGINS).astype(np.int64))
+        self._origins = cut + scattered(_ORIGINS, last - cut)
         self._horizon = horizon
         self._unit = Scale.of(series.values).unit
         self.horizons = anchors(series.step, max(1, horizon))

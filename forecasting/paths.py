@@ -6,6 +6,7 @@ arithmetic is elementwise over origins, so a batch of origins gets, number for n
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -18,7 +19,7 @@ from forecasting.errors import InsufficientHistory, InvalidSeries
 from forecasting.forecast import checked_levels, rearranged
 from forecasting.prepare.scale import LARGEST, in_units, unit_of
 from forecasting.spread import Spread, calibrated, widths
-from forecasting.windows import Windows
+from forecasting.windows import Windows, scattered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -207,15 +208,19 @@ def fit_calibrated(
     n = len(scaled)
     cuts = [int(share * n) for share in folds] if folds else [min(skip, n // 2)]
     stride = max(1, (n - cuts[0]) // origins)
+
+    def some(first: int, end: int) -> IntArray:
+        return first + scattered(math.ceil((end - first) / stride), end - first)
+
     parts = []
     for cut, end in zip(cuts, [*cuts[1:], n], strict=True):
         try:
             part = estimate(scaled.first(cut)) if folds else fitted
         except InsufficientHistory:
             continue
-        parts += _residuals(part, scaled, range(max(cut - 1, 0), end - 1, stride), horizon)
+        parts += _residuals(part, scaled, some(max(cut - 1, 0), end - 1), horizon)
     if not parts:  # no fold was long enough: residuals of what was fitted to them are better than none
-        parts = _residuals(fitted, scaled, range(0, n - 1, stride), horizon)
+        parts = _residuals(fitted, scaled, some(0, n - 1), horizon)
     if not parts:
         return replace(fitted, unit=unit, ceiling=_ceiling(scaled.values))
     spread, bands = calibrated(parts, plain=plain)
@@ -233,10 +238,9 @@ def require(method: str, series: TimeSeries, need: int) -> None:
 
 
 def _residuals(
-    fitted: PathForecaster, series: TimeSeries, origins: range, horizon: int
+    fitted: PathForecaster, series: TimeSeries, at: IntArray, horizon: int
 ) -> list[tuple[Windows, FloatArray, FloatArray]]:
     """Windows, what came, and the paths predicted from these origins, in bearable portions."""
-    at = np.array(origins, dtype=np.int64)
     at = at[~np.isnan(series.values[at])]
     size = max(1, _CHUNK // (fitted.context_length + horizon))
     parts = []

@@ -15,9 +15,34 @@ if TYPE_CHECKING:
 
     from forecasting.series import FloatArray, TimeSeries
 
-__all__ = ["IntArray", "Windows"]
+__all__ = ["IntArray", "Windows", "golden", "scattered"]
 
 IntArray = NDArray[np.int64]
+# The golden section: multiples of it lie as evenly between whole numbers as any do, and come round to none.
+_GOLDEN = (5**0.5 - 1) / 2
+
+
+def scattered(count: int, of: int) -> IntArray:
+    """About so many of `of` positions, in order: one in each of as many equal stretches, at a place of its own there.
+
+    Evenly spaced ones see a load that goes by the clock at a few of its moments alone: every fifth minute of one that
+    goes by quarters of an hour is three of fifteen.
+
+    Source: golden-ratio sequences as van der Corput's alternative, Kuipers and Niederreiter, "Uniform distribution of
+    sequences", Wiley 1974, chapter 2.
+
+    Args:
+        count: How many; a few less where they fall on the same one. All of them, if there are not more.
+        of: How many positions there are.
+    """
+    if count >= of:
+        return np.arange(of)
+    return np.unique(((np.arange(count) + golden(count)) * (of / count)).astype(np.int64))
+
+
+def golden(count: int, begin: float = 0.0) -> FloatArray:
+    """So many places in [0, 1), spread evenly whichever stretch of them is looked at; shape (count,)."""
+    return np.asarray((begin + _GOLDEN * np.arange(count)) % 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -30,7 +30,7 @@ from forecasting.prepare.seasons import checked_season_length, season_lengths
 from forecasting.quantiles import interpolated
 from forecasting.serialise import stored_as
 from forecasting.spread import RECENT
-from forecasting.windows import Windows
+from forecasting.windows import Windows, scattered
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -54,6 +54,8 @@ _LAG_SMOOTHING_SHARE = 1 / 12
 _ORIGINS = 2000
 _HORIZONS = 20
 _RIDGE = 1e-3
+# The place of the profile's course among regressors: behind 1, the last value's straying, means of it and of the load.
+_COURSE = 2 + len(_SPANS) + 3
 _WEEK = 604800
 _Coefficients: TypeAlias = NDArray[np.float64]
 
@@ -208,7 +210,7 @@ def _estimate(
     horizons = np.unique(np.geomspace(1, horizon, min(horizon, _HORIZONS)).round().astype(np.int64))
     at = np.arange(min(design.context_length, len(series) // 3), len(series) - 1)
     at = at[~np.isnan(clean.values[at])]
-    at = at[:: max(1, len(at) // _ORIGINS)]
+    at = at[scattered(len(at) // max(1, len(at) // _ORIGINS), len(at))]
     if len(at) < 30:
         raise FitFailed("seasonal-profile: fewer than 30 origins have a known sample to regress from")
     padded = np.concatenate([root, np.full(horizon, np.nan)])
@@ -216,16 +218,21 @@ def _estimate(
     later = series.end + series.step * np.arange(1, horizon + 1)
     usual = np.concatenate([others, _usual([design], later, series.step)])
     regressors = _regressors([design], windows, horizons, usual=usual, at=at)
-    coefficients = np.zeros((len(regressors), len(horizons)))
+    # what regressions find is how the course is not followed: a season ahead, where it says nothing, a coefficient of 0
+    # would halve the course at the horizons between that and the next that have a regression
+    usually = np.arange(len(regressors)) == (_COURSE if design.profiles else -1)
+    coefficients = np.repeat(usually[:, None].astype(np.float64), len(horizons), axis=1)
     table = np.concatenate([one[:, :1] for one in regressors], axis=1)
     ramps = [(place, one) for place, one in enumerate(regressors) if one.shape[1] > 1]
     for column, ahead in enumerate(horizons):
+        # a season ahead a course is what the other cycles' profile lacks of what came, and that would explain what came
+        back = any(ahead % profile.length == 0 for profile in profiles)
         for place, ramp in ramps:
-            table[:, place] = ramp[:, column]
+            table[:, place] = 0.0 if back else ramp[:, column]
         target = padded[at + ahead] - root[at]
         rows = ~np.isnan(target)
         if np.count_nonzero(rows) >= 30:
-            coefficients[:, column] = _ridge(table[rows], target[rows])
+            coefficients[:, column] = usually + _ridge(table[rows], target[rows] - table[rows] @ usually)
         elif column:
             coefficients[:, column] = coefficients[:, column - 1]
     return FittedSeasonalProfile(step=series.step, design=design, horizons=horizons, coefficients=coefficients)

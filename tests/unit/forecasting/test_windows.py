@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from forecasting.series import TimeSeries
-from forecasting.windows import Windows
+from forecasting.windows import Windows, golden, scattered
 
 NAN = np.nan
 
@@ -54,3 +54,33 @@ def test_at_the_ends_of_several_series_each_has_the_window_that_it_has_alone() -
         assert found.values[row] == pytest.approx(alone.values[0] / units[at], nan_ok=True)
         assert (found.ends[row], found.age[row]) == (alone.ends[0], alone.age[0])
     assert [(age, some.rows.tolist()) for age, some in found.by_age()] == [(0, [0, 1]), (1, [4]), (2, [2])]
+
+
+@pytest.mark.parametrize(("count", "of"), [(7, 100), (200, 3000), (1, 5), (240, 4320)])
+def test_scattered_positions_are_one_in_each_of_as_many_stretches(count: int, of: int) -> None:
+    found = scattered(count, of)
+    assert (np.diff(found) > 0).all()
+    begins = np.arange(count) * (of / count)
+    assert ((found > begins - 1) & (found < begins + of / count)).all()
+
+
+def test_where_there_are_no_more_all_are_taken() -> None:
+    assert scattered(5, 3).tolist() == [0, 1, 2]
+    assert scattered(3, 3).tolist() == [0, 1, 2]
+    assert scattered(0, 0).tolist() == []
+    assert scattered(-1, -2).tolist() == []
+
+
+@pytest.mark.parametrize("period", [2, 3, 5, 15, 30, 60])
+@pytest.mark.parametrize("every", [5, 15, 18, 30, 60])
+def test_a_load_that_goes_by_the_clock_is_seen_at_all_its_moments(period: int, every: int) -> None:
+    moments = np.bincount(scattered(600, 600 * every) % period, minlength=period)
+    assert moments.min() > 0.5 * 600 / period
+
+
+def test_golden_places_are_even_over_every_stretch() -> None:
+    places = golden(1000, 0.25)
+    assert places[0] == 0.25
+    for some in (places[:20], places[300:340], places):
+        gaps = np.diff(np.sort(some))
+        assert gaps.max() < 2.7 / len(some)

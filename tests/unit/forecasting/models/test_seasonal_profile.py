@@ -3,7 +3,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
+from forecasting.batch import predict_many
 from forecasting.evaluation import rolling_origin
 from forecasting.models.naive import Naive
 from forecasting.models.seasonal_profile import SeasonalProfile
@@ -34,6 +36,20 @@ def test_on_a_grid_of_minutes_it_looks_at_four_hours(daily: Callable[..., TimeSe
     assert fitted.design.spans == (5, 15, 60, 240)
     assert fitted.design.smoothing == 10
     assert fitted.context_length == 1440 + 10 + 1
+
+
+@pytest.mark.parametrize("days", [2, 7, 12])
+def test_a_job_of_every_quarter_of_an_hour_is_seen_at_all_its_minutes(days: int) -> None:
+    """Of 7 and 12 days every fifth and eighth minute was looked at: of 7, three of the fifteen."""
+    random = np.random.default_rng(4)
+    n = days * 1440
+    load = random.poisson(100 + 600.0 * (np.arange(n + 30) % 15 // 2 == 3)).astype(np.float64)
+    series = TimeSeries(1_700_006_400, 60, load)
+    fitted = SeasonalProfile().fit(series.first(n), horizon=30, levels=(0.9,))
+    batch = predict_many(fitted, series, np.arange(n - 15, n), horizon=30, levels=(0.9,))
+    came = np.stack([series.values[o + 1 : o + 31] for o in range(n - 15, n)])
+    np.testing.assert_array_equal(batch.values[:, 0] > 400, came > 400)
+    assert np.abs(batch.values[:, 0] - came).max() < 150
 
 
 def test_a_cycle_of_seconds_is_followed() -> None:
