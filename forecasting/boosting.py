@@ -15,6 +15,7 @@ import numpy as np
 
 from forecasting.errors import FitFailed
 from forecasting.trees import TreeEnsemble
+from forecasting.windows import golden
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,9 @@ KINDS: tuple[Kind, ...] = ("value", "peak")
 # Quantile levels that are learned; others are interpolated and calibrated.
 LEVELS = (0.5, 0.9, 0.97)
 _ANCHOR_MINUTES = (1, 3, 5, 10, 15, 30, 60, 120, 240, 480, 1440)
-_MAX_ANCHORS = 6
+# How many of them there are at most: of four hours all, so that what goes by a clock of minutes is not interpolated:
+# peaks over 10 minutes from those over 5 and 15 lost up to 5 times what the last value did on jobs of every 15 minutes.
+_MAX_ANCHORS = 9
 # Rows are taken as often as they count where there are so many times as many positions as wanted rows, so that few are
 # there more than once; where most samples are missing they are, which did no harm.
 _CHOICE = 1.5
@@ -103,11 +106,11 @@ class Sample:
         return bool((self.weight == 1).all())
 
 
-def anchors(step: int, horizon: int) -> tuple[int, ...]:
-    """Horizons in steps at which models are trained and asked: those between are interpolated."""
+def anchors(step: int, horizon: int, *, most: int = _MAX_ANCHORS) -> tuple[int, ...]:
+    """Horizons in steps at which models are trained and asked, at most so many: those between are interpolated."""
     wanted = {min(horizon, max(1, round(minutes * 60 / step))) for minutes in _ANCHOR_MINUTES} | {1, horizon}
     out = sorted(h for h in wanted if h <= horizon)
-    while len(out) > _MAX_ANCHORS:  # drop the one nearest to its neighbours, in ratio
+    while len(out) > most:  # drop the one nearest to its neighbours, in ratio
         gaps = [math.log(out[i + 1] / out[i - 1]) for i in range(1, len(out) - 1)]
         del out[1 + int(np.argmin(gaps))]
     return tuple(out)
@@ -191,14 +194,14 @@ def _origins(
     origins = origins[~np.isnan(y[origins])]
     which, of = turn
     if density is not None and len(origins):
-        origins = origins[as_they_count(density[origins], each, begin=(which + 0.5) / of)]
+        origins = origins[as_they_count(density[origins], each, begin=golden(each, (which + 0.5) / of))]
     elif len(origins) > each:
         origins = origins[(np.arange(each) * len(origins) + which * len(origins) // of) // each % len(origins)]
         origins.sort()
     return origins
 
 
-def as_they_count(weight: NDArray[np.floating], count: int, *, begin: float = 0.5) -> IntArray:
+def as_they_count(weight: NDArray[np.floating], count: int, *, begin: float | FloatArray = 0.5) -> IntArray:
     """So many indices in order, each as often as its weight is a share of all, by systematic sampling.
 
     Source: Madow, "On the theory of systematic sampling, II", Annals of Mathematical Statistics 20, 1949.
@@ -206,7 +209,7 @@ def as_they_count(weight: NDArray[np.floating], count: int, *, begin: float = 0.
     Args:
         weight: Not negative, not all 0; shape (N,), not empty.
         count: How many.
-        begin: Where the first lies in its share of the whole, between 0 and 1.
+        begin: Where the first lies in its share of the whole, or each in its own, between 0 and 1.
     """
     reached = np.cumsum(weight, dtype=np.float64)
     wanted = (np.arange(count) + begin) * (reached[-1] / count)

@@ -46,6 +46,8 @@ __all__ = [
 GROWTH = Growth(trees=160, leaves=16, learning_rate=0.09, rows=60_000, min_rows=60, features=0.3)
 # Horizons learned: minutes that autoscaling asks for.
 _HORIZON_MINUTES = 60
+# Horizons that a series is seen at.
+_ANCHORS = 6
 # Each series is also shown as if it had begun so many days ago: the first days must be learned, too.
 _AGES = (1.1, 1.6, 2.5, 4.0, 8.0)
 _SHARE_YOUNG = 0.35
@@ -217,7 +219,7 @@ def grown_fleet(parts: Sequence[Lessons], *, growth: Growth = GROWTH) -> FleetMo
 
 def _views(series: TimeSeries, kind: Kind, rows: int) -> list[Sample]:
     """Rows of the whole series and of pieces of it that look like young ones."""
-    horizons = anchors(series.step, max(1, _HORIZON_MINUTES * 60 // series.step))
+    horizons = anchors(series.step, max(1, _HORIZON_MINUTES * 60 // series.step), most=_ANCHORS)
     day = 86400 // series.step
     young = int(rows * _SHARE_YOUNG)
     scale = Scale.of(series.values)

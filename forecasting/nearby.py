@@ -2,7 +2,9 @@
 
 Where a load goes within minutes is nearly linear in where it just was, and a few steps of a tree are a bad copy of a
 line. So each near horizon has a line of its own at each level, through what the series has just done, what it did at
-this time of other days, and the fleet model's answer; a few trees, grown on near rows alone, explain the rest.
+this time of other days, and the fleet model's answer; a few trees, grown on near rows alone, explain the rest. No line
+knows of a switch: the trees of all horizons are heard beside them, the more the less they lost on rows that neither has
+seen.
 
 Sources: quantile regression as in `forecasting.boosting`, by majorising the loss with parabolas: Hunter and Lange,
 "Quantile regression via an MM algorithm", Journal of Computational and Graphical Statistics 9, 2000; with a ridge:
@@ -12,15 +14,17 @@ generalization", Neural Networks 5, 1992.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from forecasting.boosting import LEVELS, Features, Growth, Sample, samples
+from forecasting.features.names import columns
 from forecasting.features.rolling import Float32Array  # noqa: TC001  # msgspec reads the annotations of Nearby
 from forecasting.features.seen import MISSING
 from forecasting.quantiles import between
+from forecasting.shares import mixed, share_of
 from forecasting.trees import Forest
 
 if TYPE_CHECKING:
@@ -37,26 +41,39 @@ _GROWTH = Growth(trees=24, leaves=8, learning_rate=0.13, rows=8000, min_rows=20,
 # Training rows of each near horizon: there are four at most.
 _ROWS = 2000
 _SECONDS = 900
-# Features that lines go through, as columns of `forecasting.features.seen.Rows`; of log-ratios:
-_RATIOS = (
-    *range(5),  # the latest samples
-    *range(8, 11),  # means over 5, 30 and 60 minutes
-    *range(16, 19),  # the highest of 5, 15 and 60 minutes
-    *(24, 25),  # the lowest of 15 and 60 minutes
-    *(28, 29),  # the last 5 and 30 minutes against those before
-    *(33, 39),  # ramps a day and a week ago
-    *(43, 44, 45, 48, 49),  # of a week: the highest ramp, medians and means of what came and of ramps
-    *(53, 57),  # of two weeks: median and mean ramp
-    *(60, 61, 64, 65, 66),  # ramps around the same time of day
-    *(68, 69, 70, 71, 74),  # ramps of the recent past
-    *(78, 80, 81, 83, 85, 86),  # ramps some hours and periods ago
+# Features that lines go through: log-ratios,
+_RATIOS = columns(
+    *(f"lag {steps}" for steps in range(5)),
+    *(f"mean of {minutes} minutes" for minutes in (5, 30, 60)),
+    *(f"highest of {minutes} minutes" for minutes in (5, 15, 60)),
+    *(f"lowest of {minutes} minutes" for minutes in (15, 60)),
+    *(f"{minutes} minutes against those before" for minutes in (5, 30)),
+    *(f"{days} days ago: ramp" for days in (1, 7)),
+    "7 days' highest: ramp",
+    *(f"7 days' {what}: {of}" for what in ("median", "mean") for of in ("came", "ramp")),
+    *(f"14 days' {what}: ramp" for what in ("median", "mean")),
+    *(f"around, {days} days' mean" for days in (7, 14)),
+    "around, 14 days' mean of the highest",
+    "close, 7 days' median of the highest",
+    "around, highest a day ago",
+    *(f"ramps of 60 minutes: {what}" for what in ("mean", "highest", "size")),
+    *(f"ramps of {minutes} minutes: mean" for minutes in (360, 1440)),
+    *(f"{cycle}{what}: ramp" for cycle in ("hour", "period") for what in (" ago", "s' mean", "s' highest")),
 )
-# And scatters over 15 and 60 minutes, and moves over 10 and 60, which are taken in units of the spread.
-_MOVEMENTS = (88, 89, 92, 93)
+# and some that are not, which are taken in units of the spread.
+_MOVEMENTS = columns(
+    *(f"scatter of {minutes} minutes" for minutes in (15, 60)), *(f"moves of {minutes} minutes" for minutes in (10, 60))
+)
 # Regressors are cut here, in spreads: no line goes on through what was never seen.
 _FARTHEST = 8.0
 _RIDGE = 1e-3
 _STEPS = 8
+# To which power relative losses count between lines and the trees of all horizons: these are the worse of the two on
+# most series, by a fifth, and their share is to be next to nothing there.
+_SHARPNESS = 16.0
+# Nor does its answer leave what came in training, so many times as far: a burst took it a million times too high. At 1
+# heavy tails are cut, of which 2,000 rows do not show the end: one trace lost a tenth more.
+_LEEWAY = 2.0
 # Horizons with fewer rows keep the fleet model's answer for a line.
 _LEAST_ROWS = 100
 
@@ -70,12 +87,16 @@ class Nearby:
         beyond: The next horizon that trees of all horizons answer for alone; 0 if there is none.
         lines: Coefficients, in units of the spread; shape (horizons, regressors, LEVELS).
         trees: An ensemble for each of LEVELS, of what the lines leave, in the same units.
+        bounds: What its answer does not leave, in the same units; shape (2, horizons).
+        share: Of all this in the mean with the trees of all horizons.
     """
 
     horizons: tuple[int, ...]
     beyond: int
     lines: Float32Array
     trees: Forest
+    bounds: Float32Array
+    share: float = 1.0
 
     @classmethod
     def grown(
@@ -112,19 +133,34 @@ class Nearby:
         lines = np.zeros((count, seen.shape[1], len(LEVELS)), dtype=np.float32)
         lines[:, -len(LEVELS) :] = np.eye(len(LEVELS))
         start = np.empty((len(train), len(LEVELS)))
+        bounds = np.zeros((2, count), dtype=np.float32)
         for i in range(count):
             rows = train.anchor == i
+            bounds[:, i] = _LEEWAY * y[rows].min(initial=0.0), _LEEWAY * y[rows].max(initial=0.0)
             if np.count_nonzero(rows) >= _LEAST_ROWS:
                 lines[i] = np.stack([_line(seen[rows], y[rows], weight[rows], level) for level in LEVELS], axis=1)
             start[rows] = _along(seen[rows], lines[i].astype(np.float64))  # as it is stored, not as it was found
         trees = Features(train.x, min_rows=_GROWTH.min_rows).fit_quantiles(y, weight, growth=_GROWTH, start=start)
         beyond = anchors[count] if count < len(anchors) else 0
-        return cls(horizons=tuple(anchors[:count]), beyond=beyond, lines=lines, trees=Forest.of(trees))
+        forest = Forest.of(trees)
+        return cls(horizons=tuple(anchors[:count]), beyond=beyond, lines=lines, trees=forest, bounds=bounds)
+
+    def heard(self, after: Sample, own: FloatArray, answer: FloatArray, anchors: Sequence[int]) -> Self:
+        """The same with the share that its losses give it beside others.
+
+        Args:
+            after: Rows that neither has seen.
+            own: The others' log-ratios; shape (N, LEVELS).
+            answer: The fleet model's, in spreads; shape (N, LEVELS).
+            anchors: Horizons that `after.anchor` refers to.
+        """
+        alone = replace(self, share=1.0).instead(own, after.x, after.spread, answer, np.array(anchors)[after.anchor])
+        return replace(self, share=share_of(after, (own, alone), range(len(self.horizons)), sharpness=_SHARPNESS))
 
     def instead(
         self, own: FloatArray, x: Float32Array, spread: Float32Array, answer: FloatArray, ahead: IntArray
     ) -> FloatArray:
-        """Log-ratios at near horizons in place of others, passing over into those towards the horizon beyond.
+        """Log-ratios at near horizons beside others, passing over into those towards the horizon beyond.
 
         Args:
             own: The others; shape (N, LEVELS).
@@ -136,7 +172,7 @@ class Nearby:
         Returns:
             Shape (N, LEVELS).
         """
-        share = self._share(ahead)
+        share = self.share * self._near(ahead)
         near = np.flatnonzero(share)
         if not near.size:
             return own
@@ -144,15 +180,16 @@ class Nearby:
         seen, found = _regressors(x, spread, answer[near]), self.trees.predict(x)
         steps = np.unique(ahead)
         lines = between(self.lines.transpose(1, 2, 0).astype(np.float64), self.horizons, steps.tolist())
+        bounds = between(self.bounds.astype(np.float64), self.horizons, steps.tolist())
         for place, step in enumerate(steps):
             rows = ahead == step
-            found[rows] += _along(seen[rows], lines[..., place])
+            found[rows] = np.clip(found[rows] + _along(seen[rows], lines[..., place]), *bounds[:, place])
         out = own.copy()
-        out[near] = share * found * spread[:, None] + (1 - share) * own[near]
+        out[near] = mixed((own[near], found * spread[:, None]), share)
         return out
 
-    def _share(self, ahead: IntArray) -> FloatArray:
-        """Of near ones in the log-ratio at these horizons: linear in the horizon's logarithm."""
+    def _near(self, ahead: IntArray) -> FloatArray:
+        """How near these horizons are, 1 to 0 at the one beyond: linear in the horizon's logarithm."""
         if not self.beyond:
             return np.ones(len(ahead))
         first, last = np.log(self.horizons[-1]), np.log(self.beyond)

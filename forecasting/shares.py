@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from forecasting.boosting import Sample
     from forecasting.series import FloatArray
 
-__all__ = ["mixed", "shares_of"]
+__all__ = ["mixed", "share_of", "shares_of"]
 
 # Relative losses count to this power.
 _SHARPNESS = 8.0
@@ -44,12 +44,25 @@ def shares_of(after: Sample, experts: tuple[FloatArray, FloatArray], count: int,
     """
     out = np.ones(count)
     for some in (range(near), range(near, count)):
-        out[some] = _share(after, experts, [i for i in some if (after.anchor == i).any()])
+        out[some] = share_of(after, experts, some)
     return out
 
 
-def _share(after: Sample, experts: tuple[FloatArray, FloatArray], anchors: Sequence[int]) -> float:
-    """By the pinball losses of loads, each anchor's relative."""
+def share_of(
+    after: Sample, experts: tuple[FloatArray, FloatArray], anchors: Sequence[int], *, sharpness: float = _SHARPNESS
+) -> float:
+    """The last expert's share by the pinball losses of loads, each anchor's relative, to some power.
+
+    Args:
+        after: Rows kept from both.
+        experts: Their log-ratios at LEVELS; each of shape (N, LEVELS).
+        anchors: Those that count.
+        sharpness: The power.
+
+    Returns:
+        1 where no row tells.
+    """
+    anchors = [i for i in anchors if (after.anchor == i).any()]
     if not anchors:
         return 1.0
     level = after.level[:, None].astype(np.float64)
@@ -57,5 +70,5 @@ def _share(after: Sample, experts: tuple[FloatArray, FloatArray], anchors: Seque
     losses = [pinball_loss(came, np.exp(np.minimum(level + knots, 30.0)), np.array(LEVELS)) for knots in experts]
     means = np.stack([[loss[after.anchor == i].mean(axis=0) for i in anchors] for loss in losses])
     own, further = (means / np.maximum(means.mean(axis=0), 1e-12)).mean(axis=(1, 2))
-    odds = (max(own, 1e-6) / max(further, 1e-6)) ** _SHARPNESS
+    odds = (max(own, 1e-6) / max(further, 1e-6)) ** sharpness
     return float(np.float32(odds / (1 + odds)))

@@ -1,8 +1,8 @@
 """Gradient-boosted quantiles of the coming values and of the coming peak, on scale-free features.
 
 Two experts in a log-space mean: trees grown on this series alone, and trees grown on top of a fleet model's
-answer; for the peak of the next quarter of an hour, lines and trees on rows of their own take the place of the former
-(`forecasting.nearby`). The latest part of the history is kept from them: it tells what each of the two weighs, and
+answer; for the peak of the next quarter of an hour, lines and trees on rows of their own are heard beside the former
+(`forecasting.nearby`). The latest part of the history is kept from them: it tells what each of them weighs, and
 recalibrates their mean, horizon by horizon, but gently: what a few days covered says less about the days to come than
 what the trees learned. See `forecasting.boosting` for sources, `forecasting.fleet` for the fleet model. History: a
 quarter of a day; below two days the fleet model answers, from a day on with a few trees on top of it. Cost: 1.3 s to
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -73,7 +73,21 @@ _TRUST = {0.9: 0.3, 0.95: 0.1, 0.99: 0.0}
 _CHUNK = 4096
 
 
-@stored_as("boosted/4")
+class _ByTrees(NamedTuple):
+    """Log-ratios at LEVELS, each of shape (M, LEVELS).
+
+    Attributes:
+        local: By the trees of the series alone.
+        further: By the fleet's as this series corrects them.
+        answer: By the fleet's alone, in spreads.
+    """
+
+    local: FloatArray
+    further: FloatArray
+    answer: FloatArray
+
+
+@stored_as("boosted/5")
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FittedBoosted:
     """Trees, and at which depths among their quantiles the outcomes lay.
@@ -93,7 +107,7 @@ class FittedBoosted:
         zone: Whose clocks the load follows.
         holidays: Days whose weekday is that of rest.
         idle: Forecasts below it are 0, in units; see `forecasting.prepare.idle`.
-        near: What answers for peaks over near horizons in place of the ensembles of this series alone.
+        near: What answers for peaks over near horizons beside the ensembles of this series alone.
     """
 
     step: int
@@ -212,7 +226,8 @@ def _quantiles(
         size = np.broadcast_to(sizes[:, i].T, (a, n)).reshape(-1)
         near = [one.near for one in fitted] if kind == "peak" else []
         ahead = np.repeat(np.array(asked), n)
-        experts = _experts(kind, x[part], rows.spread[part], fitted[0].fleet, grown, size, near, ahead)
+        trees = _by_trees(kind, x[part], rows.spread[part], fitted[0].fleet, grown, size)
+        experts = _experts(trees, x[part], rows.spread[part], near, ahead)
         share = np.broadcast_to(shares[:, i].T, (a, n)).reshape(-1, 1)
         wanted = np.broadcast_to(depths[:, i].transpose(2, 0, 1), (a, n, len(levels))).reshape(a * n, -1)
         out[i] = filled(at_depth(mixed(experts, share), _DEPTHS, wanted).reshape(a, n, -1), asked, asked[-1])
@@ -230,17 +245,15 @@ def _quantiles(
     return load[0], load[1]
 
 
-def _experts(
+def _by_trees(
     kind: Kind,
     x: Float32Array,
     spread: Float32Array,
     fleet: str,
     grown: Sequence[Forest | None],
     size: FloatArray,
-    near: Sequence[Nearby | None],
-    ahead: IntArray,
-) -> tuple[FloatArray, FloatArray]:
-    """Log-ratio at LEVELS before calibration: by the local trees, and by the fleet's as this series corrects them.
+) -> _ByTrees:
+    """What trees say.
 
     Args:
         kind: What they are of.
@@ -250,24 +263,37 @@ def _experts(
         grown: The ensembles of this kind, see `FittedBoosted`, for all rows or for every so-many-th; none of a young
             series, whose trees say nothing.
         size: What the local ones predict is in units of; shape (M,).
-        near: What takes the local ones' place at near horizons, as of `grown`; empty: nothing.
-        ahead: Horizons, in steps; shape (M,).
-
-    Returns:
-        Each of shape (M, LEVELS).
     """
-    unit = spread[:, None].astype(np.float64)
     found = np.zeros((len(x), 2 * len(LEVELS)))
     for row, forest in enumerate(grown):
         if forest is not None:
             found[row :: len(grown)] = forest.predict(x[row :: len(grown)])
     local, further = found[:, : len(LEVELS)] * size[:, None], found[:, len(LEVELS) :]
     answer = known_fleet(fleet).predict(kind, x)
+    return _ByTrees(local, (answer + further) * spread[:, None].astype(np.float64), answer)
+
+
+def _experts(
+    trees: _ByTrees, x: Float32Array, spread: Float32Array, near: Sequence[Nearby | None], ahead: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Log-ratio at LEVELS before calibration: by this series alone, and by the fleet's trees as it corrects them.
+
+    Args:
+        trees: What trees say.
+        x: Features, standardised; shape (M, F).
+        spread: See `Rows`; shape (M,).
+        near: What is heard beside the local trees at near horizons, of all rows or of every so-many-th; empty: nothing.
+        ahead: Horizons, in steps; shape (M,).
+
+    Returns:
+        Each of shape (M, LEVELS).
+    """
+    local = trees.local.copy()
     for row, nearer in enumerate(near):
         if nearer is not None:
             some = slice(row, None, len(near))
-            local[some] = nearer.instead(local[some], x[some], spread[some], answer[some], ahead[some])
-    return np.sort(local, axis=1), np.sort((answer + further) * unit, axis=1)
+            local[some] = nearer.instead(local[some], x[some], spread[some], trees.answer[some], ahead[some])
+    return np.sort(local, axis=1), np.sort(trees.further, axis=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,34 +331,27 @@ class Boosted:
         holidays = Holidays.around(self.holidays, series, zone=self.timezone)
         past = Past(series, scale, zone=self.timezone, holidays=holidays)
         horizons = anchors(series.step, max(1, horizon))
-        n, day = len(series), 86400 / series.step
-        local, cut = long_enough(series), held_out_from(series)
-        first_days = not local and series.known >= day
+        trains, cut = _to_learn_from(past, series, horizons), held_out_from(series)
+        local = bool(trains) and long_enough(series)
         grown, depths = [], []
         sizes, shares = np.ones((2, len(KINDS), len(horizons)))
-        trains: tuple[Sample, ...] = ()
         near: Nearby | None = None
-        first = int(day // 2)
         if local:
-            trains = samples(past, KINDS, horizons, first=first, end=cut, rows=_OWN.rows, as_they_count=True)
-        elif first_days:
-            trains = samples(past, KINDS, horizons, first=int(day // 4), end=n, rows=_FIRST.rows)
-        # a gap may leave nothing to learn from: then the fleet model answers alone
-        if not all(len(train) for train in trains):
-            local = first_days = False
-        if local:
+            first = _first_of(series)
             near = Nearby.grown(past, horizons, series.step, fleet=known_fleet(self.fleet), first=first, end=cut)
-        afters = samples(past, KINDS, horizons, first=cut, end=n, rows=_CALIBRATION_ROWS * len(horizons))
+        afters = samples(past, KINDS, horizons, first=cut, end=len(series), rows=_CALIBRATION_ROWS * len(horizons))
         for i, (kind, after) in enumerate(zip(KINDS, afters, strict=True)):
             if local:
                 sizes[i] = _sizes(trains[i], len(horizons))
-                without = kind == "peak" and near is not None and not near.beyond
-                grown.append(_grown(kind, trains[i], self.fleet, sizes[i], own=not without))
-            elif first_days:
+                grown.append(_grown(kind, trains[i], self.fleet, sizes[i]))
+            elif trains:
                 grown.append(_first_grown(kind, trains[i], self.fleet))
             size = sizes[i][after.anchor]
+            trees = _by_trees(kind, after.x, after.spread, self.fleet, grown[-1:], size)
+            if kind == "peak" and near:
+                near = near.heard(after, trees.local, trees.answer, horizons)
             ahead, nearer = np.array(horizons)[after.anchor], [near] if kind == "peak" else []
-            experts = _experts(kind, after.x, after.spread, self.fleet, grown[-1:], size, nearer, ahead)
+            experts = _experts(trees, after.x, after.spread, nearer, ahead)
             if local:
                 shares[i] = shares_of(after, experts, len(horizons), len(near.horizons) if near and nearer else 0)
             depths.append(_calibrated(after, mixed(experts, shares[i][after.anchor][:, None]), len(horizons)))
@@ -354,6 +373,23 @@ class Boosted:
         )
 
 
+def _first_of(series: TimeSeries) -> int:
+    """The first origin of rows to learn from: half a day is seen before it."""
+    return 43200 // series.step
+
+
+def _to_learn_from(past: Past, series: TimeSeries, horizons: Sequence[int]) -> tuple[Sample, ...]:
+    """Rows to grow trees on, for each of KINDS; none of less than a day, or where a gap leaves nothing for one."""
+    if long_enough(series):
+        first, end = _first_of(series), held_out_from(series)
+        trains = samples(past, KINDS, horizons, first=first, end=end, rows=_OWN.rows, as_they_count=True)
+    elif series.known >= 86400 / series.step:
+        trains = samples(past, KINDS, horizons, first=21600 // series.step, end=len(series), rows=_FIRST.rows)
+    else:
+        return ()
+    return trains if all(len(train) for train in trains) else ()
+
+
 def _ceiling(values: FloatArray, unit: float) -> float:
     with np.errstate(over="ignore", under="ignore"):
         return float(min(np.nanmax(values) / unit, 1e100))
@@ -364,14 +400,12 @@ def _idle(values: FloatArray, unit: float) -> float:
         return idle_below(values / unit, FLOOR / 2)
 
 
-def _grown(kind: Kind, train: Sample, fleet: str, sizes: FloatArray, *, own: bool) -> Forest:
-    """Trees of the series' own, if anything asks them, and trees on top of the fleet's answer."""
+def _grown(kind: Kind, train: Sample, fleet: str, sizes: FloatArray) -> Forest:
+    """Trees of the series' own, and trees on top of the fleet's answer."""
     size = sizes[train.anchor].astype(np.float32)
     features = Features(train.x, min_rows=_OWN.min_rows)
-    alone = [TreeEnsemble.of("") for _ in LEVELS]
-    if own:
-        growth = _OWN_PEAKS if kind == "peak" else _OWN
-        alone = list(features.fit_quantiles(train.y / size, train.weight, growth=growth))
+    growth = _OWN_PEAKS if kind == "peak" else _OWN
+    alone = features.fit_quantiles(train.y / size, train.weight, growth=growth)
     start = known_fleet(fleet).predict(kind, train.x)
     # of rows that weigh alike, an error counts in spreads instead of loads: it served as well, and is grown faster
     weight = train.weight if train.alike else train.weight * train.spread / size

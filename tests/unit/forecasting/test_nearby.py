@@ -114,3 +114,42 @@ def test_the_same_rows_make_the_same_lines_and_trees(nearby: Nearby) -> None:
     again = Nearby.of(*rows(6000, seed=1), ANCHORS)
     np.testing.assert_array_equal(again.lines, nearby.lines)
     np.testing.assert_array_equal(again.trees.leaf, nearby.trees.leaf)
+
+
+def own_answer(nearby: Nearby, sample: Sample, answer: FloatArray) -> FloatArray:
+    """At each row's own horizon."""
+    nothing = np.zeros((len(sample), len(LEVELS)))
+    return nearby.instead(nothing, sample.x, sample.spread, answer, np.array(ANCHORS)[sample.anchor])
+
+
+def test_it_weighs_the_more_the_less_it_lost_beside_the_others(nearby: Nearby) -> None:
+    sample, answer = rows(900, seed=9)
+    right = (0.8 * sample.x[:, :1] - np.log(1 - np.array(LEVELS))) * SPREAD
+    behind, even, ahead = (
+        nearby.heard(sample, own.astype(np.float64), answer, ANCHORS).share
+        for own in (right, own_answer(nearby, sample, answer), right + SPREAD)
+    )
+    assert behind < 0.5 < ahead
+    assert even == 0.5
+    assert ahead > 0.95
+
+
+def test_its_share_is_that_in_the_mean_with_the_others(nearby: Nearby) -> None:
+    sample, answer = rows(50, seed=10)
+    alone, half = (
+        asked(dataclasses.replace(nearby, share=share), sample, answer, ahead) for share, ahead in ((1.0, 5), (0.25, 5))
+    )
+    np.testing.assert_allclose(half, 0.25 * alone + 0.75 * 7.0)
+    passing, full = (asked(dataclasses.replace(nearby, share=share), sample, answer, 20) for share in (0.25, 1.0))
+    np.testing.assert_allclose(passing, 7.0 + 0.25 * (full - 7.0))
+
+
+def test_it_does_not_leave_what_came_in_training_by_far() -> None:
+    sample, answer = rows(6000, seed=1)
+    sample.x[:, 0] = 8.0
+    steep = Nearby.of(*rows(6000, seed=1), ANCHORS)
+    lines = 50 * steep.lines
+    found = asked(dataclasses.replace(steep, lines=lines), sample, answer, 5)
+    trained = sample.y[sample.anchor == 1] / SPREAD
+    assert found.max() == pytest.approx(2 * trained.max() * SPREAD)
+    assert found.min() >= 2 * trained.min() * SPREAD - 1e-6

@@ -89,11 +89,26 @@ def test_near_peaks_of_a_load_with_momentum_are_better_for_their_lines() -> None
         assert near < share * without
 
 
-def test_fitted_for_a_quarter_of_an_hour_there_is_no_far_peak_to_grow_trees_for() -> None:
+def test_trees_of_all_horizons_are_there_for_lines_that_lose_against_them() -> None:
     fitted = Boosted().fit(bursts(10), horizon=3, levels=LEVELS)
     assert fitted.near is not None
     assert fitted.near.horizons == (1, 2, 3)
-    assert [forest.ends[2] > 0 for forest in fitted.grown] == [True, False]
+    assert 0 < fitted.near.share < 1
+    assert all(forest.ends[2] > 0 for forest in fitted.grown)
+
+
+def test_peaks_of_a_job_of_every_quarter_of_an_hour_are_met_at_each_horizon() -> None:
+    """Interpolated between horizons they were half of the job wherever it was certain to come."""
+    random = np.random.default_rng(6)
+    minute = np.arange(6 * 1440)
+    series = TimeSeries(START, 60, random.poisson(20 + 400.0 * (minute % 15 < 2)).astype(np.float64))
+    fitted = Boosted().fit(series.first(4 * 1440), horizon=60, levels=LEVELS)
+    origins = np.arange(4 * 1440, 6 * 1440 - 60, 7)
+    batch = predict_many(fitted, series, origins, horizon=10, levels=LEVELS)
+    for h in (3, 5, 10):
+        came = np.array([series.values[o + 1 : o + h + 1].max() for o in origins])
+        assert (came <= batch.peak[:, 1, h - 1]).mean() > 0.8
+        assert ((batch.peak[:, 1, h - 1] > 200) == (came > 200)).mean() > 0.99
 
 
 @pytest.mark.parametrize(("known", "grown"), [(800, 0), (810, 2)])
