@@ -26,6 +26,7 @@ from scaler.replay.simulator import Workload
 from scaler.replay.study import POLICIES, Study, held_at
 from scaler.trigger.kinds import QUANTILE
 from scaler.trigger.parse import SCHEMA
+from scaler.words import duration as shown
 
 if TYPE_CHECKING:
     import argparse
@@ -95,7 +96,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=typed(_SPAN),
         default=ASKING_DELAY,
         metavar="TIME",
-        help=f"the server's setting of this name (default: {ASKING_DELAY:g}s)",
+        help=f"the server's setting of this name (default: {shown(ASKING_DELAY)})",
     )
     add(
         "--events",
@@ -108,7 +109,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=typed(_SPAN),
         default=TIMING_MARGIN,
         metavar="TIME",
-        help=f"the server's setting of this name (default: {TIMING_MARGIN:g}s)",
+        help=f"the server's setting of this name (default: {shown(TIMING_MARGIN)})",
     )
     add("--sweep", action="store_true", help="run many quantiles and headrooms of foresail, reactive and offset")
     add_split_arguments(parser, title="what is learned from, and what is replayed")
@@ -171,7 +172,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--step",
         type=typed(integer(minimum=1, maximum=86400)),
         metavar="SECONDS",
-        help="hold coarser samples this fine",
+        help="a finer grid than the history's: each of its samples is held until the next",
     )
     add = parser.add_argument_group("output").add_argument
     add("--json", action="store_true", help="print the figures for machines")
