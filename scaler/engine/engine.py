@@ -12,6 +12,7 @@ import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
+from scaler.decision.lead_time import DEFAULT_LEAD_TIME, window
 from scaler.engine.admission import bound, counted, ledger_of, tenant_name
 from scaler.engine.alignment import lives_tested, longest_period
 from scaler.engine.beside import Beside
@@ -150,7 +151,7 @@ class Engine:
             self._publisher.tell_of(known)
             return
         config, samples = bound(config, self._settings), self._capacity(config)
-        size = bytes_of(samples, beside=len(config.covariates))
+        size = bytes_of(samples, beside=len(config.covariates), ahead=self._ahead(config))
         with counted(self._ledger, config, samples=samples):
             self._let_go(self._roster.room_for(config.series_id, size=size), "room")
             series = self._roster.get(config.series_id) or self._opened(config)
@@ -179,6 +180,11 @@ class Engine:
         window = int(config.history_window // config.step)
         longest = longest_period(refit_every=self._settings.refit_every, window=window, step=config.step)
         return window + 1 + longest * (1 + lives_tested(longest=longest, step=config.step))
+
+    def _ahead(self, config: TriggerConfig) -> float:
+        """Seconds that are forecast; a lead time that will be measured counts as the one until then."""
+        settings, lead_time = self._settings, config.lead_time or DEFAULT_LEAD_TIME
+        return window(lead_time, settings.asking_delay, settings.timing_margin) + settings.forecast_max_age
 
     def _opened(self, config: TriggerConfig) -> SeriesState:
         """A series for the trigger, with its source."""

@@ -2,7 +2,8 @@
 
 Room is bounded twice: by `max_triggers`, and by `memory_limit`. What a series takes is reckoned beforehand: its history
 at 4.1 bytes a sample, and beside it what a model and all around it takes at most; so the bound holds before the memory
-is used, not after. Eight days of minutes, and what is looked back on, come to 117 KiB.
+is used, not after. Eight days of minutes, and what is looked back on, come to 117 KiB, and to 135 where models see
+further than a quarter of an hour.
 
 When either is full, triggers that were not called for longest go first, but none that was called within the last
 minute: KEDA calls a trigger in use every 15 to 30 s, and if all are in use, letting go of one for another would do no
@@ -29,15 +30,19 @@ __all__ = ["Roster", "bytes_of"]
 _AROUND = 68 * 1024
 """Bytes beside the history: a model (42 KiB of the dearest), its forecast, snapshot, gate, query, tasks. Measured."""
 
+_FAR, _MORE = 900.0, 18 * 1024
+"""A model that sees further than so many seconds has trees for that, too: so many bytes more of the dearest."""
 
-def bytes_of(samples: int, *, beside: int = 0) -> int:
+
+def bytes_of(samples: int, *, beside: int = 0, ahead: float = 0.0) -> int:
     """What one series takes in memory, reckoned.
 
     Args:
         samples: Of its history.
         beside: How many covariates stand beside it, with histories as long.
+        ahead: Seconds that its model forecasts.
     """
-    return (1 + beside) * bytes_held(samples) + _AROUND
+    return (1 + beside) * bytes_held(samples) + _AROUND + (_MORE if ahead > _FAR else 0)
 
 
 class Roster:

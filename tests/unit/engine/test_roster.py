@@ -85,6 +85,16 @@ async def test_memory_is_bounded_by_series_the_idle_go_first(make_workbench: Cal
     assert bench.engine.series_bytes == SERIES + bytes_of(8 * DAY + 1 + 360 * 3) <= 3 * SERIES
 
 
+async def test_a_model_that_sees_further_takes_more(make_workbench: Callable[..., Workbench]) -> None:
+    bench = make_workbench(memory_limit=4 * SERIES)  # beside the lead time, 7 min 45 s are looked ahead
+    sizes = []
+    for lead_time in ("auto", "435s", "436s"):
+        before = bench.engine.series_bytes
+        await kept(bench, f"lead-{lead_time}", leadTime=lead_time)
+        sizes.append(bench.engine.series_bytes - before)
+    assert sizes == [SERIES, SERIES, SERIES + 18 * 1024]
+
+
 async def test_no_room_for_another_series_says_how_much_it_would_take(
     make_workbench: Callable[..., Workbench],
 ) -> None:
