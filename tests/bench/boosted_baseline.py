@@ -28,6 +28,7 @@ from forecasting.batch import ForecastBatch, predict_last, require_step
 from forecasting.boosting import as_they_count, held_out_from
 from forecasting.calibration import conformal_quantiles
 from forecasting.errors import InsufficientHistory, InvalidSeries
+from forecasting.features.names import NAMES, columns
 from forecasting.features.scalefree import Kind, Past, Scale
 from forecasting.features.seen import FLOOR
 from forecasting.forecast import checked_levels, rearranged
@@ -46,9 +47,24 @@ if TYPE_CHECKING:
 __all__ = ["BASELINES", "FEATURES", "BoostedBaseline", "FittedBaseline"]
 
 LEVELS = (0.5, 0.9, 0.95, 0.99)
-# Of what `forecasting.features.seen` has, in its order: lags, means and maxima; the same window 1, 2, 3, 7 and 14 days
-# ago, seen twice; means over the week's and all days' same windows; the same hour and the mean of the last four; clock.
-FEATURES = (*range(24), *range(32, 42), 48, 49, 56, 57, *range(77, 82), 87, *range(95, 99))
+_STARTS = (
+    "lag ",
+    "mean of ",
+    "highest of ",
+    "1 days ago",
+    "2 days ago",
+    "3 days ago",
+    "7 days ago",
+    "14 days ago",
+    "hour",
+)
+_SINGLE = (
+    *("7 days' mean: came", "7 days' mean: ramp", "14 days' mean: came", "14 days' mean: ramp", "level"),
+    *("minute of the day", "day of the week", "minute of the hour", "minute of the quarter"),
+)
+FEATURES = columns(*(name for name in NAMES if name.startswith(_STARTS) or name in _SINGLE))
+"""Those described, of what the product has: where `forecasting.features.seen` puts them."""
+
 _MOST = 4.0  # times the highest load seen: no forecast is above
 
 
@@ -169,20 +185,18 @@ class BoostedBaseline:
         scale = Scale(Scale.of(series.values).unit, 0)
         past = Past(series, scale)
         values, peaks = (_steps(minutes, series.step, horizon) for minutes in (self.value_minutes, self.peak_minutes))
-        columns = (
-            FEATURES if self.features == "few" else tuple(range(past.rows(np.array([0]), [(1, "value")]).x.shape[1]))
-        )
+        looked_at = FEATURES if self.features == "few" else columns(*NAMES)
         cut = held_out_from(series) if self.conformal else len(series)
         models, shifts = [], []
         for h, kind in _asks(values, peaks):
             y = past.target(h, kind)
             known = np.flatnonzero(~np.isnan(y))
             train = known[(known >= min(86400 // series.step, cut // 2)) & (known < cut - h)]
-            grown = self._grown(past, (h, kind), columns, train)
+            grown = self._grown(past, (h, kind), looked_at, train)
             kept = known[known >= cut]
             shift = np.zeros(len(LEVELS))
             if self.conformal and len(kept):
-                missed = y[kept, None] - _predicted(past.rows(kept, [(h, kind)]).x[:, columns], grown)
+                missed = y[kept, None] - _predicted(past.rows(kept, [(h, kind)]).x[:, looked_at], grown)
                 shift = np.nan_to_num(np.diag(conformal_quantiles(missed, LEVELS)))
             models.extend(grown)
             shifts.append(shift)
@@ -195,10 +209,10 @@ class BoostedBaseline:
             models=tuple(models),
             shifts=np.array(shifts),
             ceiling=ceiling,
-            columns=columns,
+            columns=looked_at,
         )
 
-    def _grown(self, past: Past, ask: tuple[int, Kind], columns: Sequence[int], origins: IntArray) -> list[str]:
+    def _grown(self, past: Past, ask: tuple[int, Kind], looked_at: Sequence[int], origins: IntArray) -> list[str]:
         """Trees for each of LEVELS, from rows at these origins."""
         if len(origins) > self.rows:
             origins = origins[as_they_count(np.ones(len(origins)), self.rows)]
@@ -216,7 +230,7 @@ class BoostedBaseline:
             "verbosity": -1,
         }
         y = past.target(*ask)[origins]
-        x = past.rows(origins, [ask]).x[:, columns]
+        x = past.rows(origins, [ask]).x[:, looked_at]
         data = lightgbm.Dataset(x, label=y, params=settings, free_raw_data=False)
         out = []
         for level in LEVELS:

@@ -9,7 +9,7 @@ import pytest
 
 from forecasting.conformance import check_forecaster
 from forecasting.errors import InsufficientHistory
-from forecasting.features.scalefree import Past, Scale
+from forecasting.features.names import NAMES
 from forecasting.series import TimeSeries
 from tests.bench.boosted_baseline import FEATURES, BoostedBaseline
 
@@ -61,20 +61,25 @@ def test_less_than_two_days_are_refused() -> None:
 
 
 def test_its_features_are_the_ones_described() -> None:
-    """They are picked by their place among the product's: each is what its place promises."""
-    series = rhythm(16)
-    past, at, h = Past(series, Scale.of(series.values)), 15 * DAY, 12
-    x = dict(zip(FEATURES, past.rows(np.array([at]), [(h, "value")]).x[0, list(FEATURES)], strict=True))
-    log = np.log(series.values / Scale.of(series.values).unit + 0.02)
-    level = past.level
-    assert x[0] == pytest.approx(log[at] - level[at], abs=1e-5)  # the first lag
-    assert x[23] == pytest.approx(log[at + 1 - 7 * DAY : at + 1].max() - level[at], abs=1e-5)  # the longest maximum
-    for place, days in ((32, 1), (34, 2), (36, 3), (38, 7), (40, 14)):
-        assert x[place] == pytest.approx(log[at + h - days * DAY] - level[at], abs=1e-5)
-        assert x[place + 1] == pytest.approx(log[at + h - days * DAY] - level[at - days * DAY], abs=1e-5)
-    ramps = [log[at + h - days * DAY] - level[at - days * DAY] for days in range(1, 15)]
-    assert x[49] == pytest.approx(np.mean(ramps[:7]), abs=1e-3)
-    assert x[57] == pytest.approx(np.mean(ramps), abs=1e-3)
-    assert x[77] == pytest.approx(log[at] - level[at], abs=1e-5)  # an hour ago, an hour ahead of that: now
-    assert x[95] == (at * 5) % 1440
-    assert len(FEATURES) == 48
+    names = [NAMES[column] for column in FEATURES]
+    assert len(names) == 48
+    assert names[0] == "lag 0"
+    assert names[24:29] == [
+        "1 days ago: came",
+        "1 days ago: ramp",
+        "2 days ago: came",
+        "2 days ago: ramp",
+        "3 days ago: came",
+    ]
+    assert names[34:44] == [
+        *("7 days' mean: came", "7 days' mean: ramp", "14 days' mean: came", "14 days' mean: ramp"),
+        *(
+            "hour ago: came",
+            "hour ago: ramp",
+            "hours' mean: came",
+            "hours' mean: ramp",
+            "hours' highest: ramp",
+            "level",
+        ),
+    ]
+    assert names[44:] == ["minute of the day", "day of the week", "minute of the hour", "minute of the quarter"]
