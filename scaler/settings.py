@@ -181,9 +181,9 @@ class Settings:
         default=3 << 29,
         group=_KEEPING,
         doc="Bytes of memory that the engine may take for its series, reckoned at 4.1 for each step of "
-        "`historyTimeWindow` and of a day before it, and 68 KiB for a model and the rest, 86 KiB with a `leadTime` of "
-        "more than 7 minutes: 117 KiB for eight days of minutes and a short `leadTime`, so the default has room for "
-        "13,400 of them. What goes when it is full: see `max_triggers`.",
+        "`historyTimeWindow` and of a day before it, and 76 KiB for a model and the rest, 87 KiB with a `leadTime` of "
+        "more than 7 minutes: 127 KiB for eight days of minutes and a short `leadTime`, so the default has room for "
+        "12,300 of them. What goes when it is full: see `max_triggers`.",
     )
 
     allow_addresses: tuple[str, ...] = parameter(

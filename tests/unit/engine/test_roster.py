@@ -92,7 +92,7 @@ async def test_a_model_that_sees_further_takes_more(make_workbench: Callable[...
         before = bench.engine.series_bytes
         await kept(bench, f"lead-{lead_time}", leadTime=lead_time)
         sizes.append(bench.engine.series_bytes - before)
-    assert sizes == [SERIES, SERIES, SERIES + 18 * 1024]
+    assert sizes == [SERIES, SERIES, SERIES + 11 * 1024]
 
 
 async def test_no_room_for_another_series_says_how_much_it_would_take(
