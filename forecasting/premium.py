@@ -21,6 +21,7 @@ import numpy as np
 
 from forecasting.batch import predict_many, vectorised
 from forecasting.levels import DEFAULT_LEVEL
+from forecasting.windows import golden
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,6 @@ _SOON = 90.0
 _BEYOND = (0.993, 0.995, 0.998, 0.9995)  # and on to here the load expected above a level is summed up
 _SPAN = 7 * 86400  # seconds: whole weeks, so that weekends count for what they are
 _ORIGINS = 330
-_GOLDEN = (5.0**0.5 - 1.0) / 2.0
 _ORIGINS_ONE_BY_ONE = 31  # of a method that takes its time over each
 
 
@@ -70,8 +70,8 @@ def premiums(
     known = first + np.flatnonzero(~np.isnan(series.values[first:]))
     if not known.size:
         return None
-    # multiples of the golden section spread evenly without a rhythm, so they fall on all minutes of the hour
-    origins = known[np.unique((np.arange(1, count + 1) * _GOLDEN % 1.0 * known.size).astype(np.int64))]
+    # not evenly spaced, so that they fall on all minutes of the hour
+    origins = known[np.unique((golden(count) * known.size).astype(np.int64))]
     asked = (*levels, *(level for level in _BEYOND if level > levels[-1]))
     batch = predict_many(fitted, series, origins, horizon=horizon, levels=asked)
     forecast = batch.known
