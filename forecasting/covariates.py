@@ -27,6 +27,7 @@ from forecasting.features.seen import FLOOR
 from forecasting.forecast import checked_levels, rearranged
 from forecasting.lags import Lags, Regression
 from forecasting.serialise import dumps, stored_as
+from forecasting.windows import scattered
 from forecasting.wrapping import Wrapping, wrapped
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class WithCovariates(Wrapping):
             earlier = self.base.fit(before, horizon=horizon, levels=_LEVELS)
         except (InsufficientHistory, FitFailed) as error:
             raise _TooLittleError(f"two thirds of the history are too short for {self.name}") from error
-        origins = np.unique(np.linspace(n - judged, n - 2, _ORIGINS).astype(np.int64))
+        origins = n - judged + scattered(_ORIGINS, judged - 1)
         part = _Part.of(series, origins, earlier, lags, horizon)
         if len(part) < len(origins) / 2:
             raise _TooLittleError("too many of their samples are missing")

@@ -31,6 +31,7 @@ from forecasting.pretrained import PRETRAINED
 from forecasting.quantiles import at_depth, between, coherent, depth, depths_of, filled
 from forecasting.serialise import stored_as
 from forecasting.series import FloatArray, TimeSeries
+from forecasting.windows import scattered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -233,7 +234,7 @@ def _own(series: TimeSeries, unit: float, weights: str, horizons: Sequence[int])
     """What the series' past says: how the network's middle is drawn, and the calibrated depths."""
     n, network = len(series), NETWORKS.known(weights)
     first = min(n - 1, max(n // 3, 7200 // series.step))
-    origins = np.unique(np.linspace(first, n - 2, min(_CALIBRATION_ORIGINS, max(1, n - 1 - first))).astype(np.int64))
+    origins = first + scattered(_CALIBRATION_ORIGINS, max(1, n - 1 - first))
     rows = Rows.of(series, origins, unit)
     after = np.log(future(in_units(series.values, unit, series.step), origins, max(horizons)) + FLOOR)
     at = np.array(horizons) - 1
