@@ -52,11 +52,13 @@ class Split:
         Args:
             histories: Name and series.
             test: Share of each series' time that is kept back, its end.
-            unseen: Share of the series that are kept back whole, where there are five or more; which, their names
-                decide.
+            unseen: Share of the series that are kept back whole, where there are five or more, one at least; which,
+                their names decide.
         """
         ranked = sorted(histories, key=lambda named: hashlib.sha256(named[0].encode()).digest())
-        hidden = {name for name, _ in ranked[: round(unseen * len(ranked)) if len(ranked) >= 5 else 0]}
+        hidden = {
+            name for name, _ in ranked[: max(1, round(unseen * len(ranked))) if unseen and len(ranked) >= 5 else 0]
+        }
         train, tested = [], []
         for name, series in histories:
             known = series.first(len(series) - int(test * len(series)))
