@@ -6,7 +6,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scaler.cli.arguments import add_config_argument, output_file, typed
 from scaler.cli.history import fetch_history
@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "configure", "read_plan"]
 
 _STORE_FILE = "foresail.db"
+# What a network alone has, and what it is where it is not given.
+_OF_NETWORKS = {
+    "from_scratch": False,
+    "epochs": 12,
+    "origins": 5000,
+    "checkpoint": None,
+    "checkpoint_every": 300.0,
+    "restart": False,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -105,7 +114,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--epochs",
         type=typed(integer(minimum=1, maximum=1000)),
-        default=12,
         metavar="N",
         help="times that every example is shown; fewer where more brings nothing (default: 12)",
     )
@@ -119,7 +127,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--origins",
         type=typed(integer(minimum=10, maximum=1_000_000)),
-        default=5000,
         metavar="N",
         help="examples from each series, at most (default: 5000)",
     )
@@ -140,7 +147,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--checkpoint-every",
         type=typed(duration(minimum=0.1, maximum=DAY, bare=1)),
-        default=300.0,
         metavar="TIME",
         help="how often (default: 5m)",
     )
@@ -160,6 +166,7 @@ def read_plan(arguments: argparse.Namespace) -> Plan:
         path=Path(arguments.config) if arguments.config else None, environ=os.environ, overrides={}
     )
     kind = KINDS[arguments.model]
+    of_network = _of_network(arguments)
     configured = getattr(settings, kind.setting)
     if arguments.output is None and not configured:
         raise InvalidSettings(
@@ -171,19 +178,31 @@ def read_plan(arguments: argparse.Namespace) -> Plan:
         histories=_histories(arguments, settings),
         output=output,
         champion=Path(configured) if configured and Path(configured).exists() else None,
-        checkpoint=arguments.checkpoint or output.with_name(output.name + ".checkpoint"),
-        checkpoint_every=arguments.checkpoint_every,
-        restart=arguments.restart,
-        from_scratch=arguments.from_scratch,
-        epochs=arguments.epochs,
+        checkpoint=of_network["checkpoint"] or output.with_name(output.name + ".checkpoint"),
+        checkpoint_every=of_network["checkpoint_every"],
+        restart=of_network["restart"],
+        from_scratch=of_network["from_scratch"],
+        epochs=of_network["epochs"],
         generated=arguments.generated,
-        origins=arguments.origins,
+        origins=of_network["origins"],
         seed=arguments.seed,
         test=arguments.test,
         unseen=arguments.unseen,
         force=arguments.force,
         json=arguments.json,
     )
+
+
+def _of_network(arguments: argparse.Namespace) -> dict[str, Any]:
+    given = {name: value for name in _OF_NETWORKS if (value := getattr(arguments, name)) not in (None, False)}
+    if given and arguments.model != "lstm":
+        raise InvalidSettings(
+            [
+                f"--{name.replace('_', '-')} is for --model lstm alone, not for --model {arguments.model}; leave it out"
+                for name in given
+            ]
+        )
+    return _OF_NETWORKS | given
 
 
 def _histories(arguments: argparse.Namespace, settings: Settings) -> list[tuple[str, TimeSeries]]:

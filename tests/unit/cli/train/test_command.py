@@ -103,6 +103,19 @@ def test_what_does_not_fit_is_told(folder: Path, tmp_path: Path, capsys: pytest.
     )
 
 
+def test_what_a_network_alone_has_is_refused_beside_a_fleet_model(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fleet = (str(folder), "--model", "fleet", "--output", str(tmp_path / "x.bin"))
+    for given in (
+        *(("--from-scratch",), ("--epochs", "12"), ("--origins", "5000"), ("--restart",)),
+        *(("--checkpoint", str(tmp_path / "state")), ("--checkpoint-every", "5m")),
+    ):
+        assert failed(capsys, *fleet, *given) == (
+            f"foresail train: settings: {given[0]} is for --model lstm alone, not for --model fleet; leave it out\n"
+        )
+
+
 def test_histories_too_short_to_judge_by_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written(tmp_path / "short.csv", daily_load(1.0, 1, days=0.3))
     assert failed(capsys, str(tmp_path), "--output", str(tmp_path / "x.bin"), *QUICK).endswith(
