@@ -172,7 +172,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--step",
         type=typed(integer(minimum=1, maximum=86400)),
         metavar="SECONDS",
-        help="a finer grid than the history's: each of its samples is held until the next",
+        help="a finer grid: each sample of the history is held until the next",
     )
     add = parser.add_argument_group("output").add_argument
     add("--json", action="store_true", help="print the figures for machines")
