@@ -15,7 +15,7 @@ from forecasting.errors import FitFailed
 from forecasting.prepare.gaps import carried
 from forecasting.prepare.outliers import masked
 from forecasting.prepare.profile import fit_profiles, profile_at
-from forecasting.windows import scattered
+from forecasting.windows import thinned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,7 @@ def best_weights(
     length = len(levels)
     at = np.arange(length - 1, len(left) - 1)
     at = at[~np.isnan(left[at])]
-    at = at[scattered(len(at) // max(1, len(at) // _ORIGINS), len(at))]
+    at = thinned(at, _ORIGINS)
     if len(at) < _MIN_ORIGINS:
         raise FitFailed(f"{method}: fewer than {_MIN_ORIGINS} origins have a known sample to smooth up to")
     past = np.lib.stride_tricks.sliding_window_view(carried(left), length)[at - length + 1]

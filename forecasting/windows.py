@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from forecasting.series import FloatArray, TimeSeries
 
-__all__ = ["IntArray", "Windows", "golden", "scattered"]
+__all__ = ["IntArray", "Windows", "golden", "scattered", "thinned"]
 
 IntArray = NDArray[np.int64]
 # The golden section: multiples of it lie as evenly between whole numbers as any do, and come round to none.
@@ -38,6 +38,11 @@ def scattered(count: int, of: int) -> IntArray:
     if count >= of:
         return np.arange(of)
     return np.unique(((np.arange(count) + golden(count)) * (of / count)).astype(np.int64))
+
+
+def thinned(positions: IntArray, about: int) -> IntArray:
+    """Of these positions so many or up to twice as many, scattered; all of them, if there are not that many."""
+    return positions[scattered(len(positions) // max(1, len(positions) // about), len(positions))]
 
 
 def golden(count: int, begin: float = 0.0) -> FloatArray:

@@ -25,7 +25,7 @@ from forecasting.prepare.gaps import carried, interpolated
 from forecasting.prepare.outliers import masked
 from forecasting.prepare.seasons import checked_season_length, season_lengths
 from forecasting.serialise import stored_as
-from forecasting.windows import scattered
+from forecasting.windows import thinned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -273,7 +273,7 @@ def _best_order(left: FloatArray, length: int, horizon: int) -> tuple[Arma, int]
     x = interpolated(left)
     at = np.arange(length - 1, len(left) - 1)
     at = at[~np.isnan(left[at])]
-    at = at[scattered(len(at) // max(1, len(at) // _ORIGINS), len(at))]
+    at = thinned(at, _ORIGINS)
     walk = Arma(ar=(), ma=()), 1
     if len(at) < 30:
         return walk

@@ -30,7 +30,7 @@ from forecasting.prepare.seasons import checked_season_length, season_lengths
 from forecasting.quantiles import interpolated
 from forecasting.serialise import stored_as
 from forecasting.spread import RECENT
-from forecasting.windows import Windows, scattered
+from forecasting.windows import Windows, thinned
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -210,7 +210,7 @@ def _estimate(
     horizons = np.unique(np.geomspace(1, horizon, min(horizon, _HORIZONS)).round().astype(np.int64))
     at = np.arange(min(design.context_length, len(series) // 3), len(series) - 1)
     at = at[~np.isnan(clean.values[at])]
-    at = at[scattered(len(at) // max(1, len(at) // _ORIGINS), len(at))]
+    at = thinned(at, _ORIGINS)
     if len(at) < 30:
         raise FitFailed("seasonal-profile: fewer than 30 origins have a known sample to regress from")
     padded = np.concatenate([root, np.full(horizon, np.nan)])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from forecasting.series import TimeSeries
-from forecasting.windows import Windows, golden, scattered
+from forecasting.windows import Windows, golden, scattered, thinned
 
 NAN = np.nan
 
@@ -69,6 +69,14 @@ def test_where_there_are_no_more_all_are_taken() -> None:
     assert scattered(3, 3).tolist() == [0, 1, 2]
     assert scattered(0, 0).tolist() == []
     assert scattered(-1, -2).tolist() == []
+
+
+def test_thinned_positions_are_so_many_or_up_to_twice_as_many() -> None:
+    positions = np.arange(7, 4007)
+    assert thinned(positions, 4000).tolist() == thinned(positions, 2001).tolist() == positions.tolist()
+    some = thinned(positions, 500)
+    assert 450 <= len(some) <= 500
+    assert set(some) < set(positions)
 
 
 @pytest.mark.parametrize("period", [2, 3, 5, 15, 30, 60])
