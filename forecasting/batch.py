@@ -25,6 +25,7 @@ __all__ = [
     "predict_last",
     "predict_many",
     "require_alike",
+    "require_horizon",
     "require_step",
     "vectorised",
 ]
@@ -172,6 +173,16 @@ def require_step(context: TimeSeries, step: int) -> None:
         raise InvalidSeries(
             f"the context's step is {context.step} s, but the forecaster was fitted on a step of {step} s"
         )
+
+
+def require_horizon(horizon: int) -> None:
+    """A forecast reaches a step ahead at least.
+
+    Raises:
+        InvalidSeries: It does not.
+    """
+    if horizon < 1:
+        raise InvalidSeries(f"horizon must be 1 step or more, not {horizon}")
 
 
 class Shares(Protocol):

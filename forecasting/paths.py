@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 
-from forecasting.batch import ForecastBatch, predict_last, require_alike
+from forecasting.batch import ForecastBatch, predict_last, require_alike, require_horizon
 from forecasting.calibration import Bands, around, future
 from forecasting.errors import InsufficientHistory, InvalidSeries
 from forecasting.forecast import checked_levels, rearranged
@@ -81,8 +81,7 @@ class PathForecaster(ABC):
             raise InvalidSeries(
                 f"the context's step is {series.step} s, but the forecaster was fitted at {self.step} s"
             )
-        if horizon < 1:
-            raise InvalidSeries(f"horizon must be 1 step or more, not {horizon}")
+        require_horizon(horizon)
         origins = np.asarray(origins, dtype=np.int64)
         values = np.full((len(origins), len(levels), horizon), np.nan)
         peak = values.copy()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from forecasting.batch import ForecastBatch, predict_last, require_alike, require_step
+from forecasting.batch import ForecastBatch, predict_last, require_alike, require_horizon, require_step
 from forecasting.boosting import (
     KINDS,
     LEVELS,
@@ -30,7 +30,7 @@ from forecasting.boosting import (
     samples,
 )
 from forecasting.calibration import GRID, conformal_quantiles, level_weights
-from forecasting.errors import InsufficientHistory, InvalidSeries
+from forecasting.errors import InsufficientHistory
 from forecasting.features.latest import rows_at_end
 from forecasting.features.scalefree import Kind, Past, Scale
 from forecasting.features.seen import FLOOR
@@ -194,8 +194,7 @@ def _asked(anchors_: Sequence[int], horizon: int) -> list[int]:
     Raises:
         InvalidSeries: There is none.
     """
-    if horizon < 1:
-        raise InvalidSeries(f"horizon must be 1 step or more, not {horizon}")
+    require_horizon(horizon)
     return [*(h for h in anchors_ if h < horizon), horizon]
 
 

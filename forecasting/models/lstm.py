@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from forecasting.batch import ForecastBatch, require_alike, require_step
+from forecasting.batch import ForecastBatch, require_alike, require_horizon, require_step
 from forecasting.boosting import KINDS, anchors
 from forecasting.calibration import GRID, conformal_quantiles, future, level_weights, running_maximum
-from forecasting.errors import InsufficientHistory, InvalidSeries
+from forecasting.errors import InsufficientHistory
 from forecasting.features.pasts import Rows, Stack, in_units
 from forecasting.features.scalefree import Scale
 from forecasting.features.seen import FLOOR
@@ -101,7 +101,7 @@ class FittedLstm:
         """Forecasts from each of these positions of the series; see `forecasting.batch.PredictsMany`."""
         levels = checked_levels(levels)
         require_step(series, self.step)
-        _require_horizon(horizon)
+        require_horizon(horizon)
         origins = np.asarray(origins, dtype=np.int64)
         values = np.full((len(origins), len(levels), horizon), np.nan)
         peak = values.copy()
@@ -127,18 +127,13 @@ class FittedLstm:
         """
         levels = checked_levels(levels)
         require_alike(fitted, contexts, by="with one network")
-        _require_horizon(horizon)
+        require_horizon(horizon)
         parts = []
         for first in range(0, len(fitted), _SERIES):
             some, seen = fitted[first : first + _SERIES], contexts[first : first + _SERIES]
             parts.append(_quantiles(some, Stack(seen, [one.unit for one in some]), horizon, levels))
         values, peak = (np.concatenate(part) for part in zip(*parts, strict=True))
         return ForecastBatch.at_ends(contexts, levels, values, peak)
-
-
-def _require_horizon(horizon: int) -> None:
-    if horizon < 1:
-        raise InvalidSeries(f"horizon must be 1 step or more, not {horizon}")
 
 
 def _quantiles(

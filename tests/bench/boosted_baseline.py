@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import lightgbm
 import numpy as np
 
-from forecasting.batch import ForecastBatch, predict_last, require_step
+from forecasting.batch import ForecastBatch, predict_last, require_horizon, require_step
 from forecasting.boosting import as_they_count, held_out_from
 from forecasting.calibration import conformal_quantiles
-from forecasting.errors import InsufficientHistory, InvalidSeries
+from forecasting.errors import InsufficientHistory
 from forecasting.features.names import NAMES, columns
 from forecasting.features.scalefree import Kind, Past, Scale
 from forecasting.features.seen import FLOOR
@@ -109,8 +109,7 @@ class FittedBaseline:
         """Forecasts from each of these positions of the series; see `forecasting.batch.PredictsMany`."""
         levels = checked_levels(levels)
         require_step(series, self.step)
-        if horizon < 1:
-            raise InvalidSeries(f"horizon must be 1 step or more, not {horizon}")
+        require_horizon(horizon)
         out = np.full((2, len(origins), len(levels), horizon), np.nan)
         if len(series) and len(origins):
             begin = max(0, int(np.min(origins)) + 1 - self.context_length)
