@@ -25,6 +25,7 @@ from forecasting.prepare.gaps import carried
 from tests.bench.against import ASKED, kept
 from tests.bench.against import losses as losses_of
 from tests.bench.forecast import DAY, HISTORY_DAYS, LEVELS, STRIDE, geometric, read_folder, split, steps
+from tests.bench.yardstick import proportional_bands
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,8 +162,7 @@ def _banded(said: FloatArray, came: FloatArray, past: IntArray, origins: IntArra
     """
     if base is None:
         return said[origins, None] + conformal_quantiles((came - said)[past, None], LEVELS)[:, 0]
-    ratios = np.log(came[past] + base) - np.log(said[past] + base)
-    return np.asarray((said[origins, None] + base) * np.exp(conformal_quantiles(ratios[:, None], LEVELS)[:, 0]) - base)
+    return proportional_bands(said[past], came[past, None], said[origins], base=base, levels=LEVELS)[..., 0]
 
 
 if __name__ == "__main__":

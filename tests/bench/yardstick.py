@@ -19,12 +19,28 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from forecasting.evaluation import Refit
-    from forecasting.series import TimeSeries
+    from forecasting.series import FloatArray, TimeSeries
 
-__all__ = ["SHARE", "proportional_losses"]
+__all__ = ["SHARE", "proportional_bands", "proportional_losses"]
 
 SHARE = 0.1
 """Of the mean load, added to loads before ratios are taken: after an idle minute, no ratio says anything."""
+
+
+def proportional_bands(
+    said: FloatArray, came: FloatArray, now: FloatArray, *, base: float, levels: Sequence[float]
+) -> FloatArray:
+    """Quantiles around what is said, as far from it in ratio as what came was; shape (M, levels, H).
+
+    Args:
+        said: To calibrate on; shape (N,).
+        came: After each of it, at H horizons; shape (N, H).
+        now: What is said; shape (M,).
+        base: Added to loads before ratios are taken.
+        levels: Quantile levels.
+    """
+    quantiles = conformal_quantiles(np.log(came + base) - np.log(said[:, None] + base), levels)
+    return np.asarray((now[:, None, None] + base) * np.exp(quantiles) - base)
 
 
 def proportional_losses(
@@ -47,9 +63,8 @@ def proportional_losses(
         begin = (past.start - series.start) // series.step
         base = SHARE * float(np.nanmean(past.values))
         each = slice(begin, begin + len(past))
-        ratios = np.log(future(past.values, np.arange(len(past)), int(max(horizons)))[:, at] + base)
-        quantiles = conformal_quantiles(ratios - np.log(last[each, None] + base), levels)
-        said = (last[refit.positions, None, None] + base) * np.exp(quantiles) - base
+        before = future(past.values, np.arange(len(past)), int(max(horizons)))[:, at]
+        said = proportional_bands(last[each], before, last[refit.positions], base=base, levels=levels)
         came = future(series.values, refit.positions, int(max(horizons)))[:, at]
         losses.append(pinball_loss(came[:, None, :], np.maximum(said, 0.0), np.asarray(levels)[None, :, None]))
     mean = np.nanmean(np.concatenate(losses), axis=0)
