@@ -12,7 +12,6 @@ import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from scaler.decision.lead_time import DEFAULT_LEAD_TIME, window
 from scaler.engine.admission import bound, counted, ledger_of, tenant_name
 from scaler.engine.alignment import lives_tested, longest_period
 from scaler.engine.beside import Beside
@@ -183,8 +182,8 @@ class Engine:
 
     def _ahead(self, config: TriggerConfig) -> float:
         """Seconds that are forecast; a lead time that will be measured counts as the one until then."""
-        settings, lead_time = self._settings, config.lead_time or DEFAULT_LEAD_TIME
-        return window(lead_time, settings.asking_delay, settings.timing_margin) + settings.forecast_max_age
+        policy = policy_of(config, self._settings)
+        return policy.window + policy.forecast_max_age
 
     def _opened(self, config: TriggerConfig) -> SeriesState:
         """A series for the trigger, with its source."""
