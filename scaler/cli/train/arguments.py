@@ -15,6 +15,7 @@ from scaler.kinds import DAY, HOUR, duration, integer, number
 from scaler.settings import load_settings
 from scaler.training.files import KINDS
 from scaler.training.histories import from_folder, from_store
+from scaler.words import duration as shown
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +28,7 @@ __all__ = ["Plan", "configure", "read_plan"]
 
 _STORE_FILE = "foresail.db"
 # What a network alone has, and what it is where it is not given.
-_OF_NETWORKS = {
+_OF_NETWORKS: dict[str, Any] = {
     "from_scratch": False,
     "epochs": 12,
     "origins": 5000,
@@ -115,7 +116,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--epochs",
         type=typed(integer(minimum=1, maximum=1000)),
         metavar="N",
-        help="times that every example is shown; fewer where more brings nothing (default: 12)",
+        help=f"times that every example is shown; fewer where more brings nothing (default: {_OF_NETWORKS['epochs']})",
     )
     add(
         "--generated",
@@ -128,7 +129,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--origins",
         type=typed(integer(minimum=10, maximum=1_000_000)),
         metavar="N",
-        help="examples from each series, at most (default: 5000)",
+        help=f"examples from each series, at most (default: {_OF_NETWORKS['origins']})",
     )
     add("--seed", type=typed(integer(minimum=0, maximum=2**31)), default=1, metavar="N", help="of all that is drawn")
     add = parser.add_argument_group("what is kept back, to judge by").add_argument
@@ -148,7 +149,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--checkpoint-every",
         type=typed(duration(minimum=0.1, maximum=DAY, bare=1)),
         metavar="TIME",
-        help="how often (default: 5m)",
+        help=f"how often (default: {shown(_OF_NETWORKS['checkpoint_every'])})",
     )
     add("--restart", action="store_true", help="begin anew although there is a checkpoint")
     add = parser.add_argument_group("output").add_argument
